@@ -1,0 +1,299 @@
+/**
+ * One connected reader of one mailbox: catches up from the store, then follows the doorbell, until the transaction ends or
+ * the reader leaves. Its position is its own.
+ *
+ * Owns the order and completeness of delivery. Knows nothing of SignalR, HTTP or SQL.
+ */
+import type { Backplane } from '../backplane/backplane.ts';
+import { Deadline, type Clock, type Timer } from '../clock.ts';
+import { RingbackError } from '../errors.ts';
+import type { JsonText, MailboxPage, Store, StoredMessage } from '../store/store.ts';
+import type { Receipts } from './receipts.ts';
+import { Redelivery } from './redelivery.ts';
+
+/** Messages, and bytes of their data, per read; bounds what one reader can hold in memory. */
+const PAGE_SIZE = 100;
+const PAGE_BYTES = 256 * 1024;
+/** How long a reader of a closed transaction may still ack. */
+const LAST_ACKS_MS = 10_000;
+/** When the store cannot answer, it is asked again after this time. */
+const STORE_RETRY_MS = 1_000;
+
+export type ClosedReason = 'settled' | 'expired' | 'forgotten' | 'revoked';
+
+/** What the attachment drives: the page's side of one connection. */
+export interface Reader {
+  /** Hands a message to the transport. */
+  deliver(message: StoredMessage): void;
+  /** False while the transport has enough; {@link Attachment.resume} is called when it has room again. */
+  readonly isWritable: boolean;
+  /** The replay is complete up to here. `reset`: the position asked for lies beyond the mailbox, so all was replayed. */
+  caughtUp(sequence: number, reset: boolean): void;
+  closed(reason: ClosedReason): void;
+  /** Nothing more will come: close the connection, for good. */
+  end(): void;
+}
+
+export interface AttachmentOptions {
+  readonly transactionId: string;
+  /** The access token that the connection lives by; absent where the app authenticated the page itself. */
+  readonly tokenId?: string | undefined;
+  /** Highest sequence that the reader has already; 0 replays everything. Default: where the transaction's acks stand. */
+  readonly after?: number | undefined;
+  readonly reader: Reader;
+}
+
+export interface AttachmentContext {
+  readonly store: Pick<Store, 'read'>;
+  readonly backplane: Pick<Backplane, 'subscribe'>;
+  readonly receipts: Receipts;
+  readonly clock: Clock;
+}
+
+export class Attachment implements Disposable {
+  readonly #context: AttachmentContext;
+  readonly #options: AttachmentOptions;
+  readonly #unsubscribe: () => void;
+  /** Highest sequence sent, or that the reader said it has. */
+  #position = 0;
+  #hasBegun = false;
+  #isCaughtUp = false;
+  #isReset = false;
+  #rung = true;
+  #idle = true;
+  #isDisposed = false;
+  #redelivery: Redelivery | undefined;
+  #expiry: Deadline | undefined;
+  #retry: Timer | undefined;
+  #ending: Disposable | undefined;
+
+  constructor(options: AttachmentOptions, context: AttachmentContext) {
+    this.#options = options;
+    this.#context = context;
+    // Subscribe before the first read: an append between the two then rings, instead of being missed.
+    this.#unsubscribe = context.backplane.subscribe(options.transactionId, (hint) => this.#ring(hint));
+    void this.#begin();
+  }
+
+  /** The transport has room again. */
+  resume(): void {
+    this.#ring();
+  }
+
+  /**
+   * Everything up to `sequence` was handled, but for what this connection has nacked.
+   * @throws RingbackError sequence_out_of_range, for what was never sent here; store_unavailable
+   */
+  ack(sequence: number, reply?: JsonText): void {
+    this.#requireSent(sequence);
+    const except = this.#redelivery?.below(sequence) ?? [];
+    const { receipts } = this.#context;
+    receipts.handled(this.#options.transactionId, reply === undefined ? { upTo: sequence, except } : { upTo: sequence, except, reply });
+    this.#release(sequence);
+  }
+
+  /**
+   * The handler of this message failed: it is sent again later, or has failed for good.
+   * @throws RingbackError as {@link ack}
+   */
+  nack(sequence: number, error: string): void {
+    this.#requireSent(sequence);
+    this.#redelivery ??= new Redelivery(this.#context.clock, (due) => void this.#sendAgain(due));
+    if (this.#redelivery.nack(sequence) === 'waiting') return;
+    this.#context.receipts.failed(this.#options.transactionId, sequence, error);
+    this.#ring();
+  }
+
+  /** The reader has left. Nothing is called on it any more. */
+  [Symbol.dispose](): void {
+    if (this.#isDisposed) return;
+    this.#isDisposed = true;
+    this.#unsubscribe();
+    this.#expiry?.[Symbol.dispose]();
+    this.#redelivery?.[Symbol.dispose]();
+    this.#ending?.[Symbol.dispose]();
+    this.#retry?.cancel();
+  }
+
+  #requireSent(sequence: number): void {
+    if (sequence <= this.#position) return;
+    throw new RingbackError('sequence_out_of_range', {
+      detail: `sequence ${sequence} was not sent on this connection, which stands at ${this.#position}`,
+    });
+  }
+
+  #release(sequence: number): void {
+    if (this.#redelivery === undefined) return;
+    this.#redelivery.settle(sequence);
+    if (!this.#redelivery.isPending) this.#ring();
+  }
+
+  /** A ring carries no promise, so any number of rings during a run cost one more read. */
+  #ring(hint?: StoredMessage): void {
+    if (this.#isDisposed) return;
+    if (hint !== undefined && this.#takes(hint)) {
+      this.#deliver(hint);
+      return;
+    }
+    this.#rung = true;
+    if (this.#idle) void this.#answer();
+  }
+
+  /** Whether the message just committed is the very next one and may go out without a look into the store. */
+  #takes(hint: StoredMessage): boolean {
+    return this.#idle && this.#isCaughtUp && hint.sequence === this.#position + 1 && this.#maySend();
+  }
+
+  #maySend(): boolean {
+    return !this.#isDisposed && this.#options.reader.isWritable && this.#redelivery?.isPending !== true;
+  }
+
+  #deliver(message: StoredMessage): void {
+    this.#position = message.sequence;
+    this.#options.reader.deliver(message);
+    this.#context.receipts.delivered(this.#options.transactionId, message.sequence);
+  }
+
+  async #begin(): Promise<void> {
+    this.#idle = false;
+    try {
+      // An ack that is still on its way to the store must not be asked for again.
+      if (this.#options.after === undefined) await this.#context.receipts.flush(this.#options.transactionId);
+    } catch {
+      // The store is away: #answer meets the same fault and tries again.
+    }
+    await this.#answer();
+  }
+
+  async #answer(): Promise<void> {
+    this.#idle = false;
+    try {
+      while (this.#rung && !this.#isDisposed) {
+        this.#rung = false;
+        await this.#catchUp();
+      }
+    } catch {
+      // The page stays; the store is asked again until it answers.
+      this.#retry = this.#context.clock.after(STORE_RETRY_MS, () => this.#ring());
+    } finally {
+      // Same tick as the loop's last look at #rung. A promise's own finally() would run later and lose a ring.
+      this.#idle = true;
+    }
+  }
+
+  async #catchUp(): Promise<void> {
+    for (;;) {
+      const page = await this.#read();
+      if (this.#isDisposed) return;
+      if (page === undefined) return this.#close('forgotten');
+      if (!page.tokenIsGood) return this.#close('revoked');
+      for (const message of page.messages) {
+        // What is left unsent is read again when there is room, or when the nacked message is done with.
+        if (!this.#maySend()) return;
+        this.#deliver(message);
+      }
+      this.#watchExpiry(page);
+      if (this.#position >= page.lastSequence) return this.#follow(page);
+    }
+  }
+
+  async #read(): Promise<MailboxPage | undefined> {
+    const { store } = this.#context;
+    const { transactionId, tokenId, after } = this.#options;
+    const options = { limit: PAGE_SIZE, maxBytes: PAGE_BYTES, ...(tokenId !== undefined && { tokenId }) };
+    if (this.#hasBegun) return store.read(transactionId, { ...options, after: this.#position });
+    const page = await store.read(transactionId, { ...options, after: after ?? 'acked' });
+    if (page === undefined) return undefined;
+    this.#hasBegun = true;
+    if (after === undefined) this.#position = page.ackedSequence;
+    else if (after <= page.lastSequence) this.#position = after;
+    else {
+      this.#isReset = true;
+      this.#position = 0;
+      return store.read(transactionId, { ...options, after: 0 });
+    }
+    return page;
+  }
+
+  #watchExpiry(page: MailboxPage): void {
+    if (this.#expiry !== undefined || page.state !== 'open') return;
+    const now = this.#context.clock.now();
+    // Where the store's clock is behind ours, it is asked again instead of being believed or spun on.
+    const at = page.expiresAt > now ? page.expiresAt : now + STORE_RETRY_MS;
+    this.#expiry = new Deadline(this.#context.clock, at, () => {
+      this.#expiry = undefined;
+      this.#ring();
+    });
+  }
+
+  /** Everything there is has been sent. */
+  #follow(page: MailboxPage): void {
+    if (!this.#isCaughtUp) {
+      this.#isCaughtUp = true;
+      this.#options.reader.caughtUp(this.#position, this.#isReset);
+    }
+    if (page.state !== 'open' && this.#ending === undefined && this.#redelivery?.isPending !== true) this.#finish(page.state, page);
+  }
+
+  /** Nothing will come any more; what was sent may still be acked. */
+  #finish(reason: 'settled' | 'expired', page: MailboxPage): void {
+    const { receipts, clock } = this.#context;
+    const { reader, transactionId } = this.#options;
+    const end = (): void => {
+      if (this.#isDisposed) return;
+      this[Symbol.dispose]();
+      reader.end();
+    };
+    const timer = clock.after(LAST_ACKS_MS, end);
+    const unwatch = receipts.watch(transactionId, (position) => {
+      if (position === undefined || position.ackedSequence >= position.lastSequence) end();
+    });
+    this.#ending = {
+      [Symbol.dispose]: () => {
+        timer.cancel();
+        unwatch();
+      },
+    };
+    reader.closed(reason);
+    if (page.ackedSequence >= page.lastSequence) end();
+    else void this.#endIfAcked(end);
+  }
+
+  /** The last acks may have been committed between the page that was read and the watch that was set. */
+  async #endIfAcked(end: () => void): Promise<void> {
+    const { store, receipts } = this.#context;
+    const { transactionId } = this.#options;
+    try {
+      await receipts.flush(transactionId);
+      const page = await store.read(transactionId, { after: this.#position, limit: 1 });
+      if (page === undefined || page.ackedSequence >= page.lastSequence) end();
+    } catch {
+      // The watch and the time limit remain.
+    }
+  }
+
+  /** At once, whatever is under way. */
+  #close(reason: 'forgotten' | 'revoked'): void {
+    this[Symbol.dispose]();
+    this.#options.reader.closed(reason);
+    this.#options.reader.end();
+  }
+
+  async #sendAgain(sequence: number): Promise<void> {
+    try {
+      const { store, receipts } = this.#context;
+      const { transactionId } = this.#options;
+      await receipts.flush(transactionId);
+      const page = await store.read(transactionId, { after: sequence - 1, limit: 1 });
+      const message = page?.messages[0];
+      if (this.#isDisposed) return;
+      // Handled on another connection meanwhile, or forgotten: the ring finds out which.
+      if (page === undefined || message === undefined || page.ackedSequence >= sequence) return this.#release(sequence);
+      if (!this.#options.reader.isWritable) return this.#redelivery?.postpone(sequence);
+      this.#options.reader.deliver(message);
+      receipts.delivered(transactionId, sequence);
+    } catch {
+      this.#redelivery?.postpone(sequence);
+    }
+  }
+}

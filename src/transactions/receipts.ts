@@ -1,0 +1,134 @@
+/**
+ * What became of messages, written behind: deliveries, acks and failures are noted here and reach the store a moment later,
+ * those of one transaction together. Whoever needs the truth now flushes first.
+ */
+import type { Clock } from '../clock.ts';
+import { RingbackError } from '../errors.ts';
+import type { JsonText, Mark, MarkedPosition, Store } from '../store/store.ts';
+import { WriteBehind } from './write-behind.ts';
+
+/** How long a mark waits for others. A crash loses at most the marks of this time, which costs redeliveries. */
+const MARK_DELAY_MS = 25;
+/** Marks held while the store cannot write; beyond it acks are refused, so that an outage costs bounded memory. */
+const MAX_PENDING_MARKS = 200_000;
+
+/** Told where the receipt of a transaction stands after marks of it were committed. */
+export type PositionListener = (position: MarkedPosition) => void;
+
+export interface Handled {
+  readonly upTo: number;
+  /** Messages below it that this ack does not cover. */
+  readonly except: readonly number[];
+  readonly reply?: JsonText;
+}
+
+export interface ReceiptsOptions {
+  readonly store: Pick<Store, 'mark'>;
+  readonly clock: Clock;
+}
+
+export class Receipts implements AsyncDisposable {
+  readonly #store: Pick<Store, 'mark'>;
+  readonly #clock: Clock;
+  readonly #writer: WriteBehind;
+  readonly #listeners = new Map<string, Set<PositionListener>>();
+  #pending = new Map<string, Mark[]>();
+  #pendingMarks = 0;
+  #writing: ReadonlyMap<string, readonly Mark[]> = new Map();
+
+  constructor(options: ReceiptsOptions) {
+    this.#store = options.store;
+    this.#clock = options.clock;
+    this.#writer = new WriteBehind({ clock: options.clock, delayMs: MARK_DELAY_MS, write: () => this.#write() });
+  }
+
+  /** A message was handed to a transport. */
+  delivered(transactionId: string, sequence: number): void {
+    const marks = this.#marks(transactionId);
+    const last = marks.at(-1);
+    if (last?.kind === 'delivered' && last.to === sequence - 1) {
+      marks[marks.length - 1] = { kind: 'delivered', from: last.from, to: sequence, at: last.at };
+      return;
+    }
+    // Deliveries are counted, not promised: when there is no room, they are what is left out.
+    if (this.#pendingMarks < MAX_PENDING_MARKS) this.#note(marks, { kind: 'delivered', from: sequence, to: sequence, at: this.#clock.now() });
+  }
+
+  /** @throws RingbackError store_unavailable, when the store has been away for so long that no more can be held */
+  handled(transactionId: string, handled: Handled): void {
+    this.#noteOrRefuse(transactionId, { kind: 'handled', ...handled, at: this.#clock.now() });
+  }
+
+  /** @throws RingbackError store_unavailable, as {@link handled} */
+  failed(transactionId: string, sequence: number, error: string): void {
+    this.#noteOrRefuse(transactionId, { kind: 'failed', sequence, error, at: this.#clock.now() });
+  }
+
+  /** Waits until every mark of this transaction noted so far is committed. */
+  async flush(transactionId: string): Promise<void> {
+    if (this.#pending.has(transactionId) || this.#writing.has(transactionId)) await this.#writer.flush();
+  }
+
+  /** Calls the listener after each commit of marks of this transaction, until the returned function is called. */
+  watch(transactionId: string, listener: PositionListener): () => void {
+    let listeners = this.#listeners.get(transactionId);
+    if (listeners === undefined) this.#listeners.set(transactionId, (listeners = new Set()));
+    listeners.add(listener);
+    return () => {
+      if (listeners.delete(listener) && listeners.size === 0 && this.#listeners.get(transactionId) === listeners) {
+        this.#listeners.delete(transactionId);
+      }
+    };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#writer[Symbol.asyncDispose]();
+  }
+
+  #noteOrRefuse(transactionId: string, mark: Mark): void {
+    if (this.#pendingMarks >= MAX_PENDING_MARKS) throw new RingbackError('store_unavailable');
+    this.#note(this.#marks(transactionId), mark);
+    // Somebody waits for exactly this, so it does not wait for company.
+    if (this.#listeners.has(transactionId)) this.#writer.flush().catch(() => undefined);
+  }
+
+  #marks(transactionId: string): Mark[] {
+    let marks = this.#pending.get(transactionId);
+    if (marks === undefined) this.#pending.set(transactionId, (marks = []));
+    return marks;
+  }
+
+  #note(marks: Mark[], mark: Mark): void {
+    marks.push(mark);
+    this.#pendingMarks++;
+    this.#writer.touch();
+  }
+
+  async #write(): Promise<void> {
+    const batch = this.#pending;
+    if (batch.size === 0) return;
+    this.#pending = new Map();
+    this.#writing = batch;
+    try {
+      const entries = [...batch].map(([transactionId, marks]) => ({ transactionId, marks }));
+      const positions = await this.#store.mark(entries);
+      for (const { marks } of entries) this.#pendingMarks -= marks.length;
+      entries.forEach(({ transactionId }, index) => this.#tell(transactionId, positions[index]));
+    } catch (error) {
+      this.#putBack(batch);
+      throw error;
+    } finally {
+      this.#writing = new Map();
+    }
+  }
+
+  #putBack(batch: ReadonlyMap<string, Mark[]>): void {
+    for (const [transactionId, marks] of batch) {
+      this.#pending.set(transactionId, [...marks, ...(this.#pending.get(transactionId) ?? [])]);
+    }
+  }
+
+  #tell(transactionId: string, position: MarkedPosition): void {
+    for (const listener of [...(this.#listeners.get(transactionId) ?? [])]) listener(position);
+  }
+}
