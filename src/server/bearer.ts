@@ -1,0 +1,30 @@
+/** The credential of a request, from its `Authorization` header. */
+import type { IncomingMessage } from 'node:http';
+import { RingbackError } from '../errors.ts';
+
+/** No credential of ours is longer; what is, is not even hashed. */
+const LONGEST_CREDENTIAL = 512;
+
+/** Headers of which a second one would be a way to be read differently by a proxy and by us. */
+const ONCE = ['authorization', 'content-type', 'origin', 'idempotency-key', 'content-length', 'host'] as const;
+
+/** @throws RingbackError malformed_request */
+export function requireSingleHeaders(request: IncomingMessage): void {
+  const { headersDistinct } = request;
+  for (const name of ONCE) {
+    if ((headersDistinct[name]?.length ?? 0) > 1) {
+      throw new RingbackError('malformed_request', { detail: `the header ${name} must be given once` });
+    }
+  }
+}
+
+/**
+ * `undefined`: the request has no such header. An empty text: it has one that no credential of ours could be in, which is a
+ * bad credential, not a missing one.
+ */
+export function bearerOf(request: IncomingMessage): string | undefined {
+  const header = request.headers.authorization;
+  if (header === undefined) return undefined;
+  const token = /^Bearer +([\x21-\x7e]+)$/i.exec(header)?.[1];
+  return token === undefined || token.length > LONGEST_CREDENTIAL ? '' : token;
+}

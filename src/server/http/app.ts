@@ -1,0 +1,173 @@
+/**
+ * The HTTP API as a Fastify instance: how bodies are read, requests validated, errors answered. The routes are beside it.
+ */
+import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
+import type { RequestListener, Server } from 'node:http';
+import { RingbackError } from '../../errors.ts';
+import { JsonTextError, parseJsonBytes, type JsonDocument } from '../../json/json-text.ts';
+import type { Logger } from '../../logger.ts';
+import type { Access, Caller, Rule } from '../access.ts';
+import type { Api } from '../api.ts';
+import type { Limits } from '../configuration.ts';
+import type { Metrics } from '../metrics.ts';
+import type { Origins } from '../origins.ts';
+import { addCallbacks } from './callbacks.ts';
+import { addCapabilities } from './capabilities.ts';
+import { addHealth } from './health.ts';
+import { addMessages } from './messages.ts';
+import { addWithMethods } from './methods.ts';
+import { addOpenApi, describeOpenApi } from './openapi.ts';
+import { sendProblem } from './problem.ts';
+import { addTransactions } from './transactions.ts';
+import { validatorCompiler } from './validate.ts';
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** Who is asking, once the route's rule was applied. */
+    caller: Caller | undefined;
+    /** The body as it was sent; undefined when there was none. */
+    document: JsonDocument | undefined;
+  }
+  interface FastifyContextConfig {
+    /** Who may call this. Absent: anyone. */
+    rule?: Rule;
+    /** Pages of allowed origins may call this. */
+    cors?: true;
+    /** Answers also while the server drains. */
+    whileDraining?: true;
+  }
+}
+
+export interface AppOptions {
+  readonly api: Api;
+  readonly access: Access;
+  readonly origins: Origins;
+  readonly limits: Limits;
+  readonly metrics: Metrics;
+  readonly logger: Logger;
+  /** Rejects when the server cannot do its work. */
+  readonly checkReady: () => Promise<void>;
+  readonly draining: AbortSignal;
+  readonly prefix: string;
+  /** Makes the HTTP server around Fastify's listener. */
+  readonly createServer: (listener: RequestListener) => Server;
+}
+
+/** Room for white space, escapes and the other members around the largest data. */
+const BODY_OVERHEAD_BYTES = 65_536;
+/** Ids have up to 200 characters, each of up to four bytes, each of which takes three in a path. */
+const LONGEST_PARAMETER = 2_400;
+
+export async function createApp(options: AppOptions): Promise<FastifyInstance> {
+  const app = Fastify({
+    serverFactory: (listener) => options.createServer(listener),
+    bodyLimit: options.limits.messageBytes * 4 + BODY_OVERHEAD_BYTES,
+    routerOptions: { maxParamLength: LONGEST_PARAMETER },
+    logger: false,
+    frameworkErrors: (error, _request, reply) => sendProblem(reply, asRingbackError(error)),
+  });
+  readJson(app, options.limits.jsonDepth);
+  app.setValidatorCompiler(validatorCompiler);
+  // Answers are text already, or small objects.
+  app.setSerializerCompiler(() => (value) => JSON.stringify(value));
+  app.setErrorHandler((error, request, reply) => answerError({ error, request, reply }, options.logger));
+  app.setNotFoundHandler((_request, reply) => sendProblem(reply, new RingbackError('not_found')));
+  app.decorateRequest('caller', undefined);
+  app.decorateRequest('document', undefined);
+  observe(app, options);
+  authorize(app, options);
+  await describeOpenApi(app);
+  await app.register(
+    async (scope) => {
+      addWithMethods(scope, options.origins, () => {
+        addTransactions(scope, options.api, options.limits);
+        addCapabilities(scope, options.api);
+        addMessages(scope, options.api);
+        addCallbacks(scope, options);
+        addHealth(scope, options);
+        addOpenApi(scope);
+      });
+    },
+    { prefix: options.prefix },
+  );
+  await app.ready();
+  return app;
+}
+
+function readJson(app: FastifyInstance, maxDepth: number): void {
+  app.removeAllContentTypeParsers();
+  app.addContentTypeParser('application/json', { parseAs: 'buffer' }, (request, body, done) => {
+    try {
+      if (typeof body === 'string' || body.length === 0) return done(null, undefined);
+      request.document = parseJsonBytes(body, maxDepth);
+      done(null, request.document.value);
+    } catch (error) {
+      done(asRingbackError(error));
+    }
+  });
+}
+
+/** Decides who may go on before a byte of the body is read. */
+function authorize(app: FastifyInstance, { access, draining }: AppOptions): void {
+  app.addHook('onRequest', async (request) => {
+    const { rule, whileDraining } = request.routeOptions.config;
+    if (draining.aborted && whileDraining !== true) throw new RingbackError('draining');
+    const encoding = request.headers['content-encoding'];
+    if (encoding !== undefined && encoding !== 'identity') {
+      throw new RingbackError('unsupported_media_type', { detail: 'a compressed body is not taken; send it without Content-Encoding' });
+    }
+    if (rule === undefined) return;
+    const subject = { transactionId: pathParameter(request, 'id'), callbackSecret: pathParameter(request, 'secret') };
+    request.caller = await access.authorize(request.raw, rule, subject);
+  });
+}
+
+function observe(app: FastifyInstance, { metrics, logger }: AppOptions): void {
+  app.addHook('onResponse', async (request, reply) => {
+    // The pattern, never the path: callback URLs are secrets.
+    const route = request.routeOptions.url ?? 'unknown';
+    const { method } = request;
+    const status = reply.statusCode;
+    metrics.requests.inc({ method, route, status });
+    metrics.requestSeconds.observe({ route }, reply.elapsedTime / 1000);
+    const fields = { event: 'http.request', method, route, status, ms: Math.round(reply.elapsedTime * 10) / 10 };
+    if (status < 400) logger.debug(fields);
+    else logger.info(fields);
+  });
+}
+
+function answerError({ error, request, reply }: { error: unknown; request: FastifyRequest; reply: FastifyReply }, logger: Logger): void {
+  const known = asRingbackError(error);
+  if (known.code === 'internal_error') {
+    logger.error({ event: 'http.error', route: request.routeOptions.url, error: describe(error) });
+  }
+  sendProblem(reply, known);
+}
+
+/** Type and place of an unexpected error, without its message, which may quote the input. */
+function describe(error: unknown): string {
+  if (!(error instanceof Error)) return typeof error;
+  const frames = (error.stack ?? '').split('\n').filter((line) => line.trimStart().startsWith('at '));
+  return [error.name, ...frames.slice(0, 8)].join('\n');
+}
+
+function asRingbackError(error: unknown): RingbackError {
+  if (error instanceof RingbackError) return error;
+  if (error instanceof JsonTextError) {
+    return new RingbackError(error.fault === 'depth' ? 'json_too_deep' : 'invalid_json', { detail: error.message, cause: error });
+  }
+  const code = error instanceof Error && 'code' in error ? error.code : undefined;
+  if (code === 'FST_ERR_CTP_BODY_TOO_LARGE') return new RingbackError('body_too_large', { cause: error });
+  if (code === 'FST_ERR_CTP_INVALID_MEDIA_TYPE') return new RingbackError('unsupported_media_type', { cause: error });
+  const status = error instanceof Error && 'statusCode' in error ? error.statusCode : undefined;
+  if (typeof status === 'number' && status >= 400 && status < 500) return new RingbackError('malformed_request', { cause: error });
+  return new RingbackError('internal_error', { cause: error });
+}
+
+/** The parameter of the path as it was decoded. */
+function pathParameter(request: FastifyRequest, name: string): string | undefined {
+  const { params } = request;
+  if (typeof params !== 'object' || params === null || !Object.hasOwn(params, name)) return undefined;
+  const value: unknown = Reflect.get(params, name);
+  return typeof value === 'string' ? value : undefined;
+}

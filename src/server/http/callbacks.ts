@@ -1,0 +1,34 @@
+/** The route of the callback URLs: whoever holds one sends to its transaction, and learns nothing of it. */
+import type { FastifyInstance } from 'fastify';
+import type { ZodTypeProvider } from 'fastify-type-provider-zod';
+import { RingbackError } from '../../errors.ts';
+import type { Api } from '../api.ts';
+import type { Limits } from '../configuration.ts';
+import { documented } from './route.ts';
+import * as schemas from './schemas.ts';
+
+export interface CallbackOptions {
+  readonly api: Api;
+  readonly limits: Limits;
+}
+
+export function addCallbacks(app: FastifyInstance, { api, limits }: CallbackOptions): void {
+  app.withTypeProvider<ZodTypeProvider>().post(
+    '/callbacks/:secret',
+    {
+      config: { rule: 'callback' },
+      bodyLimit: limits.webhookBodyBytes,
+      schema: {
+        ...documented('Call back', 'The body becomes the data of a message of type `callback`. A settled or expired transaction is answered alike.'),
+        params: schemas.secretParams,
+        body: schemas.callbackBody,
+        response: { 202: schemas.taken },
+      },
+    },
+    async ({ caller, document }, reply) => {
+      if (caller?.kind !== 'callback') throw new RingbackError('not_found');
+      await api.callBack(caller.transactionId, document?.compact ?? '{}');
+      return reply.code(202).send({});
+    },
+  );
+}

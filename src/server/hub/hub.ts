@@ -1,0 +1,162 @@
+/**
+ * Where the mailbox meets SignalR: a connection is a reader of its transaction's mailbox, and may ack and nack what it got.
+ */
+import type { Backplane } from '../../backplane/backplane.ts';
+import type { Clock } from '../../clock.ts';
+import { RingbackError } from '../../errors.ts';
+import { byteLength, JsonTextError, parseJsonText } from '../../json/json-text.ts';
+import type { Logger } from '../../logger.ts';
+import { Hub, HubError } from '../../signalr/index.ts';
+import type { JsonText, Store } from '../../store/store.ts';
+import { Attachment } from '../../transactions/attachment.ts';
+import type { ConnectionTable } from '../../transactions/connection-table.ts';
+import type { Receipts } from '../../transactions/receipts.ts';
+import type { Tickets } from '../../transactions/tickets.ts';
+import type { Limits } from '../configuration.ts';
+import type { Metrics } from '../metrics.ts';
+import type { Page } from './page.ts';
+import { PageReader, type PageConnection } from './reader.ts';
+
+export interface PageHubOptions {
+  readonly store: Store;
+  readonly backplane: Backplane;
+  readonly receipts: Receipts;
+  readonly connections: ConnectionTable;
+  readonly tickets: Tickets;
+  readonly limits: Limits;
+  readonly metrics: Metrics;
+  readonly logger: Logger;
+  readonly clock: Clock;
+  /** The name of this node, for the connection table. */
+  readonly node: string;
+}
+
+/** What surrounds a reply of the largest size in its frame. */
+const FRAME_OVERHEAD_BYTES = 24_576;
+
+export function createPageHub(options: PageHubOptions): Hub<Page, Attachment> {
+  const pages = new Pages(options);
+  return new Hub<Page, Attachment>({
+    methods: {
+      ack: (page, sequence, reply, ...more) => pages.ack(page, { sequence, reply, more }),
+      nack: (page, sequence, error, ...more) => pages.nack(page, { sequence, error, more }),
+    },
+    onHandshake: (page) => pages.bind(page),
+    onConnected: (page) => pages.attach(page),
+    onDisconnected: (page) => pages.detach(page),
+    maximumReceiveMessageSize: options.limits.replyBytes + FRAME_OVERHEAD_BYTES,
+    clock: options.clock,
+    logger: options.logger,
+  });
+}
+
+interface PageCall {
+  readonly sequence: unknown;
+  readonly reply?: unknown;
+  readonly error?: unknown;
+  /** Arguments that nobody asked for. */
+  readonly more: readonly unknown[];
+}
+
+class Pages {
+  readonly #options: PageHubOptions;
+
+  constructor(options: PageHubOptions) {
+    this.#options = options;
+  }
+
+  /** Ties the ticket to this connection before the handshake is answered: from then on it is good for nothing else. */
+  async bind({ id, principal }: PageConnection): Promise<void> {
+    const { ticketHash, transactionId } = principal;
+    const { tickets, store } = this.#options;
+    const isGood =
+      ticketHash === undefined ? (await store.read(transactionId, { after: 'acked', limit: 1 })) !== undefined : await tickets.bind(ticketHash, id);
+    if (!isGood) throw new HubError('The ticket of this connection is no longer good.');
+  }
+
+  attach(connection: PageConnection): void {
+    const { metrics, logger, connections, node, clock } = this.#options;
+    const { transactionId, tokenId, after } = connection.principal;
+    const reader = new PageReader({
+      connection,
+      onDelivery: () => metrics.deliveries.inc(),
+      onMisrouted: () => {
+        logger.error({ event: 'message.misrouted', connectionId: connection.id });
+        connection.close();
+      },
+    });
+    connections.add({ id: connection.id, transactionId, node, transport: connection.transport, since: clock.now() });
+    const attachment = new Attachment({ transactionId, tokenId, after, reader }, this.#options);
+    connection.items = attachment;
+    connection.onWritable = () => attachment.resume();
+    logger.debug({ event: 'page.attached', transactionId, connectionId: connection.id, transport: connection.transport });
+  }
+
+  detach(connection: PageConnection): void {
+    connection.items?.[Symbol.dispose]();
+    this.#options.connections.remove(connection.id);
+    this.#options.logger.debug({ event: 'page.detached', connectionId: connection.id });
+  }
+
+  ack(page: PageConnection, call: PageCall): void {
+    this.#counted('ack', () => {
+      const sequence = sequenceOf(call);
+      attachmentOf(page).ack(sequence, this.#replyOf(call.reply));
+    });
+  }
+
+  nack(page: PageConnection, call: PageCall): void {
+    this.#counted('nack', () => {
+      const sequence = sequenceOf(call);
+      if (typeof call.error !== 'string') throw new HubError('expected nack(sequence, error) with a text as the error');
+      this.#requireSize(call.error);
+      attachmentOf(page).nack(sequence, call.error);
+    });
+  }
+
+  #counted(kind: 'ack' | 'nack', act: () => void): void {
+    const { metrics } = this.#options;
+    try {
+      act();
+      metrics.acks.inc({ kind });
+    } catch (error) {
+      metrics.refusedCalls.inc({ kind });
+      // The text of a HubError is what an invocation gets; a send gets nothing.
+      throw error instanceof RingbackError ? new HubError(`${error.code}: ${error.message}`) : error;
+    }
+  }
+
+  #replyOf(reply: unknown): JsonText | undefined {
+    if (reply === undefined) return undefined;
+    const text = textOf(reply, this.#options.limits.jsonDepth);
+    this.#requireSize(text);
+    return text;
+  }
+
+  #requireSize(text: string): void {
+    const { replyBytes } = this.#options.limits;
+    const bytes = byteLength(text);
+    if (bytes > replyBytes) throw new HubError(`reply_too_large: it has ${bytes} bytes, at most ${replyBytes} are taken`);
+  }
+}
+
+function attachmentOf(page: PageConnection): Attachment {
+  if (page.items === undefined) throw new HubError('this connection is not attached');
+  return page.items;
+}
+
+function sequenceOf({ sequence, more }: PageCall): number {
+  if (more.length > 0) throw new HubError('expected at most two arguments');
+  if (typeof sequence === 'number' && Number.isSafeInteger(sequence) && sequence > 0) return sequence;
+  throw new HubError('sequence_out_of_range: expected a positive integer as the sequence');
+}
+
+function textOf(reply: unknown, maxDepth: number): JsonText {
+  try {
+    return parseJsonText(JSON.stringify(reply), maxDepth).compact;
+  } catch (error) {
+    // A RangeError: nested deeper than the serializer can walk.
+    if (error instanceof JsonTextError || error instanceof RangeError) throw new HubError('json_too_deep: the reply is nested too deeply');
+    throw error;
+  }
+}

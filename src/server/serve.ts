@@ -1,0 +1,73 @@
+/** A server of its own: listens, shows its metrics on another port, and drains before it ends. */
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { performance } from 'node:perf_hooks';
+import type { Configuration } from './configuration.ts';
+import type { Metrics } from './metrics.ts';
+import { assemble, type Assembly, type Context } from './ringback.ts';
+
+export interface Serving {
+  /** `http://<host>:<port>`. */
+  readonly url: string;
+  /** Takes nothing new, lets go of what is open, makes everything accepted durable. Resolves when all is over. */
+  drain(): Promise<void>;
+}
+
+/** The part of the time for a drain in which pages are sent away; the rest is for what is under way. */
+const FAREWELL_SHARE = 0.6;
+
+/** Starts listening; resolves when connections are accepted. Rejects as `listen` or the opening of the store does. */
+export async function serve(configuration: Configuration, context: Context): Promise<Serving> {
+  const assembly = await assemble(configuration, context);
+  try {
+    const port = await listen(assembly.server, configuration.port, configuration.host);
+    const url = `http://${configuration.host.includes(':') ? `[${configuration.host}]` : configuration.host}:${port}`;
+    assembly.origins.useListenAddress(port);
+    assembly.addresses.useListenAddress(url);
+    const metricsServer = await serveMetrics(configuration, assembly.metrics);
+    return { url, drain: () => drain(assembly, metricsServer, configuration.drainSeconds * 1000) };
+  } catch (error) {
+    await assembly.close();
+    throw error;
+  }
+}
+
+async function drain(assembly: Assembly, metricsServer: Server | undefined, withinMs: number): Promise<void> {
+  const end = performance.now() + withinMs;
+  await assembly.drain(withinMs * FAREWELL_SHARE);
+  const cut = setTimeout(() => assembly.server.closeAllConnections(), Math.max(0, (end - performance.now()) / 2));
+  // Connections without a request under way are closed by it, the others when they were answered.
+  await assembly.close();
+  clearTimeout(cut);
+  metricsServer?.closeAllConnections();
+  metricsServer?.close();
+}
+
+async function serveMetrics({ host, metricsPort }: Configuration, { registry }: Metrics): Promise<Server | undefined> {
+  if (metricsPort === undefined) return undefined;
+  const server = createServer((request, response) => {
+    if (request.url?.split('?', 1)[0] !== '/metrics') return response.writeHead(404).end();
+    if (request.method !== 'GET' && request.method !== 'HEAD') return response.writeHead(405, { allow: 'GET, HEAD' }).end();
+    return void registry.metrics().then(
+      (text) => response.writeHead(200, { 'content-type': registry.contentType }).end(text),
+      () => response.writeHead(500).end(),
+    );
+  });
+  await listen(server, metricsPort, host);
+  return server;
+}
+
+function listen(server: Server, port: number, host: string): Promise<number> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(port, host, () => {
+      server.off('error', reject);
+      resolve(portOf(server.address()));
+    });
+  });
+}
+
+function portOf(address: AddressInfo | string | null): number {
+  if (address === null || typeof address === 'string') throw new TypeError('expected a server that listens on a port');
+  return address.port;
+}
