@@ -56,13 +56,17 @@ export class Access {
     const bearer = bearerOf(request);
     const hash = bearer === undefined ? undefined : hashSecret(bearer);
     if (hash !== undefined && this.#options.apiKeys.includes(hash)) {
-      if (rule === 'own-token') throw new RingbackError('wrong_credential', { detail: 'this is for the page: an access token of the transaction is needed' });
+      if (rule === 'own-token')
+        throw new RingbackError('wrong_credential', {
+          detail: 'this is for the page: an access token of the transaction is needed',
+        });
       return { kind: 'api-key' };
     }
     if (hash === undefined && rule === 'anonymous') return this.#anonymous(request);
     if (rule === 'own-token' || rule === 'api-key-or-own-token') this.#requireOrigin(request);
     const caller = await this.#page(request, hash, subject.transactionId);
-    if (rule === 'api-key') throw new RingbackError('wrong_credential', { detail: 'an access token does not grant this; an API key is needed' });
+    if (rule === 'api-key')
+      throw new RingbackError('wrong_credential', { detail: 'an access token does not grant this; an API key is needed' });
     return caller;
   }
 
@@ -97,7 +101,9 @@ export class Access {
   async #anonymous(request: IncomingMessage): Promise<Caller> {
     const { origin } = request.headers;
     if (origin === undefined || !this.#options.origins.isAllowed(origin)) {
-      throw new RingbackError('origin_not_allowed', { detail: 'without an API key, only pages of an allowed origin may open a transaction' });
+      throw new RingbackError('origin_not_allowed', {
+        detail: 'without an API key, only pages of an allowed origin may open a transaction',
+      });
     }
     await this.#options.anonymousOpens.count(this.#options.addresses.of(request));
     return { kind: 'anonymous', origin };

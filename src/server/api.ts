@@ -60,7 +60,10 @@ export class Api {
       reference: input.reference,
       metadata: input.metadata,
     });
-    const callback = opened.callback && { callbackUrl: addresses.callback(opened.callback.secret), callbackId: opened.callback.id };
+    const callback = opened.callback && {
+      callbackUrl: addresses.callback(opened.callback.secret),
+      callbackId: opened.callback.id,
+    };
     return { ...this.#opened(opened), ...callback };
   }
 
@@ -68,7 +71,10 @@ export class Api {
   async openAnonymously(input: OpenInput, origin: string): Promise<wire.WireOpened> {
     const { limits, transactions } = this.#options;
     const opened = await transactions.open({
-      ttlMs: ttlMs(input.ttlSeconds ?? Math.min(limits.ttlSecondsDefault, limits.anonymousTtlSecondsMax), limits.anonymousTtlSecondsMax),
+      ttlMs: ttlMs(
+        input.ttlSeconds ?? Math.min(limits.ttlSecondsDefault, limits.anonymousTtlSecondsMax),
+        limits.anonymousTtlSecondsMax,
+      ),
       anonymousOrigin: origin,
     });
     return this.#opened(opened);
@@ -162,7 +168,13 @@ export class Api {
   }
 
   #opened({ id, token, expiresAt }: Opened): wire.WireOpened {
-    return { id, accessToken: token.secret, tokenId: token.id, expiresAt: wire.isoTime(expiresAt), hubUrl: this.#options.addresses.hub() };
+    return {
+      id,
+      accessToken: token.secret,
+      tokenId: token.id,
+      expiresAt: wire.isoTime(expiresAt),
+      hubUrl: this.#options.addresses.hub(),
+    };
   }
 }
 
@@ -178,7 +190,11 @@ function idempotencyKey({ id, idempotencyKey: key }: SendInput): string | undefi
   throw new RingbackError('invalid_request', { faults: [{ field: '/id', message }] });
 }
 
-function requireBytes(text: string | undefined, max: number, code: 'data_too_large' | 'reply_too_large' | 'metadata_too_large'): void {
+function requireBytes(
+  text: string | undefined,
+  max: number,
+  code: 'data_too_large' | 'reply_too_large' | 'metadata_too_large',
+): void {
   // A text has at least as many bytes as characters, and at most three times as many.
   if (text === undefined || text.length * 3 <= max) return;
   const bytes = byteLength(text);

@@ -16,7 +16,16 @@ import { faultsOf } from './http/validate.ts';
 import type { Authenticate } from './hub/authentication.ts';
 import { Mount } from './mount.ts';
 import { assemble, type Assembly } from './ringback.ts';
-import type { MailboxPageView, ReceiptView, SentView, TransactionView, WireCallback, WireOpened, WireSettled, WireToken } from './wire.ts';
+import type {
+  MailboxPageView,
+  ReceiptView,
+  SentView,
+  TransactionView,
+  WireCallback,
+  WireOpened,
+  WireSettled,
+  WireToken,
+} from './wire.ts';
 
 /** The names of the configuration file, and what only code can give. All optional. */
 export interface RingbackOptions extends RingbackConfiguration {
@@ -84,7 +93,11 @@ export async function createRingback(options: RingbackOptions = {}): Promise<Rin
   const { apiKeys = [], authenticate, logger, prefix, clock, ...rest } = options;
   const configuration = parseConfiguration(rest);
   const assembly = await assemble(configuration, { apiKeys, authenticate, logger, prefix, clock });
-  return new Embedded(assembly, { prefix: prefix ?? '', drainMs: configuration.drainSeconds * 1000, jsonDepth: configuration.limits.jsonDepth });
+  return new Embedded(assembly, {
+    prefix: prefix ?? '',
+    drainMs: configuration.drainSeconds * 1000,
+    jsonDepth: configuration.limits.jsonDepth,
+  });
 }
 
 interface EmbeddedOptions {
@@ -93,7 +106,11 @@ interface EmbeddedOptions {
   readonly jsonDepth: number;
 }
 
-const openOptions = z.strictObject({ ttlSeconds: z.int().min(1).optional(), metadata: z.record(z.string(), z.unknown()).optional(), reference: name.optional() });
+const openOptions = z.strictObject({
+  ttlSeconds: z.int().min(1).optional(),
+  metadata: z.record(z.string(), z.unknown()).optional(),
+  reference: name.optional(),
+});
 const messageOptions = z.strictObject({
   type: messageType,
   data: z.unknown(),
@@ -128,7 +145,9 @@ class Embedded implements Ringback {
   }
 
   async transactionsByReference(reference: string): Promise<readonly TransactionView[]> {
-    const found: { transactions: TransactionView[] } = JSON.parse(await this.#assembly.api.transactionsByReference(checked(name, reference)));
+    const found: { transactions: TransactionView[] } = JSON.parse(
+      await this.#assembly.api.transactionsByReference(checked(name, reference)),
+    );
     return found.transactions;
   }
 
@@ -181,7 +200,8 @@ class Embedded implements Ringback {
       const text: string | undefined = JSON.stringify(value);
       if (text !== undefined) return parseJsonText(text, this.#options.jsonDepth).compact;
     } catch (error) {
-      if (error instanceof JsonTextError && error.fault === 'depth') throw new RingbackError('json_too_deep', { detail: error.message, cause: error });
+      if (error instanceof JsonTextError && error.fault === 'depth')
+        throw new RingbackError('json_too_deep', { detail: error.message, cause: error });
     }
     throw new RingbackError('invalid_request', { faults: [{ field, message: 'expected a value that JSON can say' }] });
   }

@@ -20,7 +20,12 @@ export class Metrics {
     this.messages = new Counter({ name: 'ringback_messages_total', help: 'Messages taken.', labelNames: ['outcome'], registers });
     this.deliveries = new Counter({ name: 'ringback_deliveries_total', help: 'Messages handed to a transport.', registers });
     this.acks = new Counter({ name: 'ringback_acks_total', help: 'Acks and nacks of pages.', labelNames: ['kind'], registers });
-    this.refusedCalls = new Counter({ name: 'ringback_refused_acks_total', help: 'Acks and nacks refused or ignored.', labelNames: ['kind'], registers });
+    this.refusedCalls = new Counter({
+      name: 'ringback_refused_acks_total',
+      help: 'Acks and nacks refused or ignored.',
+      labelNames: ['kind'],
+      registers,
+    });
     this.requests = new Counter({
       name: 'ringback_http_requests_total',
       help: 'HTTP requests answered.',

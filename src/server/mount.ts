@@ -41,7 +41,8 @@ export class Mount implements Disposable {
     server.on('request', listener);
     this.#undo.push(() => {
       server.off('request', listener);
-      for (const other of others) server.on('request', (request, response) => void Reflect.apply(other, server, [request, response]));
+      for (const other of others)
+        server.on('request', (request, response) => void Reflect.apply(other, server, [request, response]));
     });
   }
 

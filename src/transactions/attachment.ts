@@ -8,14 +8,13 @@ import type { Backplane } from '../backplane/backplane.ts';
 import { Deadline, type Clock, type Timer } from '../clock.ts';
 import { RingbackError } from '../errors.ts';
 import type { JsonText, MailboxPage, Store, StoredMessage } from '../store/store.ts';
+import { Farewell } from './farewell.ts';
 import type { Receipts } from './receipts.ts';
 import { Redelivery } from './redelivery.ts';
 
 /** Messages, and bytes of their data, per read; bounds what one reader can hold in memory. */
 const PAGE_SIZE = 100;
 const PAGE_BYTES = 256 * 1024;
-/** How long a reader of a closed transaction may still ack. */
-const LAST_ACKS_MS = 10_000;
 /** When the store cannot answer, it is asked again after this time. */
 const STORE_RETRY_MS = 1_000;
 
@@ -88,7 +87,10 @@ export class Attachment implements Disposable {
     this.#requireSent(sequence);
     const except = this.#redelivery?.below(sequence) ?? [];
     const { receipts } = this.#context;
-    receipts.handled(this.#options.transactionId, reply === undefined ? { upTo: sequence, except } : { upTo: sequence, except, reply });
+    receipts.handled(
+      this.#options.transactionId,
+      reply === undefined ? { upTo: sequence, except } : { upTo: sequence, except, reply },
+    );
     this.#release(sequence);
   }
 
@@ -232,44 +234,20 @@ export class Attachment implements Disposable {
       this.#isCaughtUp = true;
       this.#options.reader.caughtUp(this.#position, this.#isReset);
     }
-    if (page.state !== 'open' && this.#ending === undefined && this.#redelivery?.isPending !== true) this.#finish(page.state, page);
+    if (page.state !== 'open' && this.#ending === undefined && this.#redelivery?.isPending !== true)
+      this.#finish(page.state, page.ackedSequence >= page.lastSequence);
   }
 
   /** Nothing will come any more; what was sent may still be acked. */
-  #finish(reason: 'settled' | 'expired', page: MailboxPage): void {
-    const { receipts, clock } = this.#context;
+  #finish(reason: 'settled' | 'expired', isAllAcked: boolean): void {
     const { reader, transactionId } = this.#options;
     const end = (): void => {
-      if (this.#isDisposed) return;
       this[Symbol.dispose]();
       reader.end();
     };
-    const timer = clock.after(LAST_ACKS_MS, end);
-    const unwatch = receipts.watch(transactionId, (position) => {
-      if (position === undefined || position.ackedSequence >= position.lastSequence) end();
-    });
-    this.#ending = {
-      [Symbol.dispose]: () => {
-        timer.cancel();
-        unwatch();
-      },
-    };
     reader.closed(reason);
-    if (page.ackedSequence >= page.lastSequence) end();
-    else void this.#endIfAcked(end);
-  }
-
-  /** The last acks may have been committed between the page that was read and the watch that was set. */
-  async #endIfAcked(end: () => void): Promise<void> {
-    const { store, receipts } = this.#context;
-    const { transactionId } = this.#options;
-    try {
-      await receipts.flush(transactionId);
-      const page = await store.read(transactionId, { after: this.#position, limit: 1 });
-      if (page === undefined || page.ackedSequence >= page.lastSequence) end();
-    } catch {
-      // The watch and the time limit remain.
-    }
+    if (isAllAcked) end();
+    else this.#ending = new Farewell({ ...this.#context, transactionId, onEnd: end });
   }
 
   /** At once, whatever is under way. */

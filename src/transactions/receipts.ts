@@ -51,7 +51,8 @@ export class Receipts implements AsyncDisposable {
       return;
     }
     // Deliveries are counted, not promised: when there is no room, they are what is left out.
-    if (this.#pendingMarks < MAX_PENDING_MARKS) this.#note(marks, { kind: 'delivered', from: sequence, to: sequence, at: this.#clock.now() });
+    if (this.#pendingMarks < MAX_PENDING_MARKS)
+      this.#note(marks, { kind: 'delivered', from: sequence, to: sequence, at: this.#clock.now() });
   }
 
   /** @throws RingbackError store_unavailable, when the store has been away for so long that no more can be held */

@@ -107,13 +107,15 @@ export class Transactions {
   /** One more callback secret. @throws RingbackError transaction_not_found, store_unavailable */
   async addCallback(transactionId: string): Promise<Granted> {
     const callback = grant('callback');
-    if (!(await this.#options.store.addCallback(transactionId, capability(callback)))) throw new RingbackError('transaction_not_found');
+    if (!(await this.#options.store.addCallback(transactionId, capability(callback))))
+      throw new RingbackError('transaction_not_found');
     return callback;
   }
 
   /** @throws RingbackError transaction_not_found, callback_not_found, store_unavailable */
   async revokeCallback(transactionId: string, callbackId: string): Promise<void> {
-    if (!(await this.#options.store.revokeCallback(transactionId, callbackId))) await this.#refuse(transactionId, 'callback_not_found');
+    if (!(await this.#options.store.revokeCallback(transactionId, callbackId)))
+      await this.#refuse(transactionId, 'callback_not_found');
   }
 
   async #refuse(transactionId: string, code: 'token_not_found' | 'callback_not_found'): Promise<never> {

@@ -114,7 +114,9 @@ function authorize(app: FastifyInstance, { access, draining }: AppOptions): void
     if (draining.aborted && whileDraining !== true) throw new RingbackError('draining');
     const encoding = request.headers['content-encoding'];
     if (encoding !== undefined && encoding !== 'identity') {
-      throw new RingbackError('unsupported_media_type', { detail: 'a compressed body is not taken; send it without Content-Encoding' });
+      throw new RingbackError('unsupported_media_type', {
+        detail: 'a compressed body is not taken; send it without Content-Encoding',
+      });
     }
     if (rule === undefined) return;
     const subject = { transactionId: pathParameter(request, 'id'), callbackSecret: pathParameter(request, 'secret') };
@@ -136,7 +138,10 @@ function observe(app: FastifyInstance, { metrics, logger }: AppOptions): void {
   });
 }
 
-function answerError({ error, request, reply }: { error: unknown; request: FastifyRequest; reply: FastifyReply }, logger: Logger): void {
+function answerError(
+  { error, request, reply }: { error: unknown; request: FastifyRequest; reply: FastifyReply },
+  logger: Logger,
+): void {
   const known = asRingbackError(error);
   if (known.code === 'internal_error') {
     logger.error({ event: 'http.error', route: request.routeOptions.url, error: describe(error) });
@@ -160,7 +165,8 @@ function asRingbackError(error: unknown): RingbackError {
   if (code === 'FST_ERR_CTP_BODY_TOO_LARGE') return new RingbackError('body_too_large', { cause: error });
   if (code === 'FST_ERR_CTP_INVALID_MEDIA_TYPE') return new RingbackError('unsupported_media_type', { cause: error });
   const status = error instanceof Error && 'statusCode' in error ? error.statusCode : undefined;
-  if (typeof status === 'number' && status >= 400 && status < 500) return new RingbackError('malformed_request', { cause: error });
+  if (typeof status === 'number' && status >= 400 && status < 500)
+    return new RingbackError('malformed_request', { cause: error });
   return new RingbackError('internal_error', { cause: error });
 }
 

@@ -19,7 +19,10 @@ export function addCallbacks(app: FastifyInstance, { api, limits }: CallbackOpti
       config: { rule: 'callback' },
       bodyLimit: limits.webhookBodyBytes,
       schema: {
-        ...documented('Call back', 'The body becomes the data of a message of type `callback`. A settled or expired transaction is answered alike.'),
+        ...documented(
+          'Call back',
+          'The body becomes the data of a message of type `callback`. A settled or expired transaction is answered alike.',
+        ),
         params: schemas.secretParams,
         body: schemas.callbackBody,
         response: { 202: schemas.taken },

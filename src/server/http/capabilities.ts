@@ -5,77 +5,57 @@ import type { Api } from '../api.ts';
 import { documented } from './route.ts';
 import * as schemas from './schemas.ts';
 
+const makingToken = {
+  ...documented('Make an access token', 'For one more browser, or a fresh one for the same.'),
+  params: schemas.transactionParams,
+  querystring: schemas.noQuery,
+  body: schemas.noBody,
+  response: { 201: schemas.mintedToken },
+};
+
+const revokingToken = {
+  ...documented('Revoke an access token', 'Its connections close within 5 s.'),
+  params: schemas.tokenParams,
+  querystring: schemas.noQuery,
+  response: { 204: schemas.nothing },
+};
+
+const makingCallback = {
+  ...documented('Make a callback URL', 'Whoever has it can send to this transaction, and nothing else.'),
+  params: schemas.transactionParams,
+  querystring: schemas.noQuery,
+  body: schemas.noBody,
+  response: { 201: schemas.mintedCallback },
+};
+
+const revokingCallback = {
+  ...documented('Revoke a callback URL', 'From then on it is 404.'),
+  params: schemas.callbackParams,
+  querystring: schemas.noQuery,
+  response: { 204: schemas.nothing },
+};
+
 export function addCapabilities(app: FastifyInstance, api: Api): void {
   const routes = app.withTypeProvider<ZodTypeProvider>();
   const config = { rule: 'api-key' } as const;
 
-  routes.post(
-    '/v1/transactions/:id/tokens',
-    {
-      config,
-      schema: {
-        ...documented('Make an access token', 'For one more browser, or a fresh one for the same.'),
-        params: schemas.transactionParams,
-        querystring: schemas.noQuery,
-        body: schemas.noBody,
-        response: { 201: schemas.mintedToken },
-      },
-    },
-    async (request, reply) => {
-      void reply.code(201).header('cache-control', 'no-store');
-      return api.addToken(request.params.id);
-    },
-  );
+  routes.post('/v1/transactions/:id/tokens', { config, schema: makingToken }, async (request, reply) => {
+    void reply.code(201).header('cache-control', 'no-store');
+    return api.addToken(request.params.id);
+  });
 
-  routes.delete(
-    '/v1/transactions/:id/tokens/:tokenId',
-    {
-      config,
-      schema: {
-        ...documented('Revoke an access token', 'Its connections close within 5 s.'),
-        params: schemas.tokenParams,
-        querystring: schemas.noQuery,
-        response: { 204: schemas.nothing },
-      },
-    },
-    async (request, reply) => {
-      await api.revokeToken(request.params.id, request.params.tokenId);
-      return reply.code(204).send(null);
-    },
-  );
+  routes.delete('/v1/transactions/:id/tokens/:tokenId', { config, schema: revokingToken }, async (request, reply) => {
+    await api.revokeToken(request.params.id, request.params.tokenId);
+    return reply.code(204).send(null);
+  });
 
-  routes.post(
-    '/v1/transactions/:id/callbacks',
-    {
-      config,
-      schema: {
-        ...documented('Make a callback URL', 'Whoever has it can send to this transaction, and nothing else.'),
-        params: schemas.transactionParams,
-        querystring: schemas.noQuery,
-        body: schemas.noBody,
-        response: { 201: schemas.mintedCallback },
-      },
-    },
-    async (request, reply) => {
-      void reply.code(201).header('cache-control', 'no-store');
-      return api.addCallback(request.params.id);
-    },
-  );
+  routes.post('/v1/transactions/:id/callbacks', { config, schema: makingCallback }, async (request, reply) => {
+    void reply.code(201).header('cache-control', 'no-store');
+    return api.addCallback(request.params.id);
+  });
 
-  routes.delete(
-    '/v1/transactions/:id/callbacks/:callbackId',
-    {
-      config,
-      schema: {
-        ...documented('Revoke a callback URL', 'From then on it is 404.'),
-        params: schemas.callbackParams,
-        querystring: schemas.noQuery,
-        response: { 204: schemas.nothing },
-      },
-    },
-    async (request, reply) => {
-      await api.revokeCallback(request.params.id, request.params.callbackId);
-      return reply.code(204).send(null);
-    },
-  );
+  routes.delete('/v1/transactions/:id/callbacks/:callbackId', { config, schema: revokingCallback }, async (request, reply) => {
+    await api.revokeCallback(request.params.id, request.params.callbackId);
+    return reply.code(204).send(null);
+  });
 }

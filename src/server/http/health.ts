@@ -18,7 +18,13 @@ export function addHealth(app: FastifyInstance, { checkReady, draining }: Health
   );
   app.get(
     '/health/ready',
-    { config, schema: { ...documented('Ready?', '503 while the store cannot write, and while the server drains.'), response: { 200: schemas.health } } },
+    {
+      config,
+      schema: {
+        ...documented('Ready?', '503 while the store cannot write, and while the server drains.'),
+        response: { 200: schemas.health },
+      },
+    },
     async () => {
       if (draining.aborted) throw new RingbackError('draining');
       await checkReady();

@@ -7,74 +7,75 @@ import { preferredWaitSeconds } from './prefer.ts';
 import { documented, json } from './route.ts';
 import * as schemas from './schemas.ts';
 
+const sending = {
+  ...documented(
+    'Send a message',
+    'Committed when it is answered. `Prefer: wait=<s>` (30 at most) waits for the page; `Idempotency-Key`, or `id` in the body, makes repeating safe.',
+  ),
+  params: schemas.transactionParams,
+  querystring: schemas.noQuery,
+  body: schemas.sendBody,
+  response: { 200: schemas.sent, 202: schemas.sent },
+};
+
+const reading = {
+  ...documented(
+    'Read messages',
+    'The fallback of a page that has no connection; what is read by an access token counts as delivered.',
+  ),
+  params: schemas.transactionParams,
+  querystring: schemas.readQuery,
+  response: { 200: schemas.messageList },
+};
+
+const looking = {
+  ...documented('Look at a message', 'How far it got.'),
+  params: schemas.messageParams,
+  querystring: schemas.noQuery,
+  response: { 200: schemas.receipt },
+};
+
+const acking = {
+  ...documented(
+    'Acknowledge messages',
+    'For a page that polls: everything up to `sequence` was handled, or that one message failed for good.',
+  ),
+  params: schemas.transactionParams,
+  querystring: schemas.noQuery,
+  body: schemas.ackBody,
+  response: { 204: schemas.nothing },
+};
+
 export function addMessages(app: FastifyInstance, api: Api): void {
   const routes = app.withTypeProvider<ZodTypeProvider>();
 
-  routes.post(
-    '/v1/transactions/:id/messages',
-    {
-      config: { rule: 'api-key' },
-      schema: {
-        ...documented('Send a message', 'Committed when it is answered. `Prefer: wait=<s>` (30 at most) waits for the page; `Idempotency-Key`, or `id` in the body, makes repeating safe.'),
-        params: schemas.transactionParams,
-        querystring: schemas.noQuery,
-        body: schemas.sendBody,
-        response: { 200: schemas.sent, 202: schemas.sent },
-      },
-    },
-    async (request, reply) => {
-      const { type, id } = request.body;
-      const answer = await api.send(request.params.id, {
-        type,
-        id,
-        data: request.document?.member('data') ?? 'null',
-        idempotencyKey: idempotencyKey(request.headers['idempotency-key']),
-        waitSeconds: preferredWaitSeconds(request.headers['prefer']),
-      });
-      return json(reply.code(answer.status), answer.json);
-    },
-  );
+  routes.post('/v1/transactions/:id/messages', { config: { rule: 'api-key' }, schema: sending }, async (request, reply) => {
+    const { type, id } = request.body;
+    const answer = await api.send(request.params.id, {
+      type,
+      id,
+      data: request.document?.member('data') ?? 'null',
+      idempotencyKey: idempotencyKey(request.headers['idempotency-key']),
+      waitSeconds: preferredWaitSeconds(request.headers['prefer']),
+    });
+    return json(reply.code(answer.status), answer.json);
+  });
 
   routes.get(
     '/v1/transactions/:id/messages',
-    {
-      config: { rule: 'api-key-or-own-token', cors: true },
-      schema: {
-        ...documented('Read messages', 'The fallback of a page that has no connection; what is read by an access token counts as delivered.'),
-        params: schemas.transactionParams,
-        querystring: schemas.readQuery,
-        response: { 200: schemas.messageList },
-      },
-    },
+    { config: { rule: 'api-key-or-own-token', cors: true }, schema: reading },
     async (request, reply) => json(reply, await api.messages(request.params.id, request.query, request.caller?.kind === 'page')),
   );
 
   routes.get(
     '/v1/transactions/:id/messages/:messageId',
-    {
-      config: { rule: 'api-key' },
-      schema: {
-        ...documented('Look at a message', 'How far it got.'),
-        params: schemas.messageParams,
-        querystring: schemas.noQuery,
-        response: { 200: schemas.receipt },
-      },
-    },
+    { config: { rule: 'api-key' }, schema: looking },
     async (request, reply) => json(reply, await api.receipt(request.params.id, request.params.messageId)),
   );
 
   routes.post(
     '/v1/transactions/:id/acks',
-    {
-      config: { rule: 'own-token', cors: true },
-      schema: {
-        ...documented('Acknowledge messages', 'For a page that polls: everything up to `sequence` was handled, or that one message failed for good.'),
-        params: schemas.transactionParams,
-        querystring: schemas.noQuery,
-        body: schemas.ackBody,
-        response: { 204: schemas.nothing },
-      },
-    },
+    { config: { rule: 'own-token', cors: true }, schema: acking },
     async (request, reply) => {
       const { sequence, error } = request.body;
       const answer = request.document?.member('reply');

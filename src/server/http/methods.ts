@@ -31,24 +31,32 @@ export function addWithMethods(app: FastifyInstance, origins: Origins, add: () =
   app.addHook('onSend', async (request, reply) => tellOrigin(request, reply, origins));
   add();
   isComplete = true;
-  for (const [path, url] of urls) addOthers(app, path, url, origins);
+  for (const [path, url] of urls) addOthers(app, { ...url, path, origins });
 }
 
-function addOthers(app: FastifyInstance, path: string, url: Url, origins: Origins): void {
-  const allow = [...url.methods].join(', ');
+function addOthers(
+  app: FastifyInstance,
+  { path, methods, forPages, origins }: Url & { readonly path: string; readonly origins: Origins },
+): void {
+  const allow = [...methods].join(', ');
   const refuse = async (_request: FastifyRequest, reply: FastifyReply): Promise<never> => {
     void reply.header('allow', allow);
     throw new RingbackError('method_not_allowed', { detail: `expected ${allow}` });
   };
-  app.route({ method: ALL.filter((method) => !url.methods.has(method) && method !== 'OPTIONS'), url: path, schema: { hide: true }, handler: refuse });
+  app.route({
+    method: ALL.filter((method) => !methods.has(method) && method !== 'OPTIONS'),
+    url: path,
+    schema: { hide: true },
+    handler: refuse,
+  });
   app.options(path, { schema: { hide: true } }, async (request, reply) => {
     const { origin } = request.headers;
     const wanted = request.headers['access-control-request-method'];
-    if (origin === undefined || wanted === undefined || url.forPages.size === 0) return refuse(request, reply);
-    if (!origins.isAllowed(origin) || !url.forPages.has(wanted)) throw new RingbackError('origin_not_allowed');
+    if (origin === undefined || wanted === undefined || forPages.size === 0) return refuse(request, reply);
+    if (!origins.isAllowed(origin) || !forPages.has(wanted)) throw new RingbackError('origin_not_allowed');
     allowOrigin(reply, origin);
     void reply.headers({
-      'access-control-allow-methods': [...url.forPages].join(', '),
+      'access-control-allow-methods': [...forPages].join(', '),
       'access-control-allow-headers': 'authorization, content-type, prefer, x-requested-with, x-signalr-user-agent',
       'access-control-max-age': String(MAX_AGE_SECONDS),
     });
@@ -60,7 +68,8 @@ function addOthers(app: FastifyInstance, path: string, url: Url, origins: Origin
 function tellOrigin(request: FastifyRequest, reply: FastifyReply, origins: Origins): void {
   if (request.routeOptions.config.cors !== true) return;
   const { origin } = request.headers;
-  if (origin === undefined || request.caller?.kind === 'api-key' || !origins.isAllowed(origin)) void reply.header('vary', 'Origin');
+  if (origin === undefined || request.caller?.kind === 'api-key' || !origins.isAllowed(origin))
+    void reply.header('vary', 'Origin');
   else allowOrigin(reply, origin);
 }
 

@@ -13,7 +13,12 @@ export async function describeOpenApi(app: FastifyInstance): Promise<void> {
   await app.register(swagger, {
     openapi: {
       openapi: '3.1.0',
-      info: { title: 'Ringback', version, description: 'An HTTP call reaches the one browser that waits for it, and is never lost.', license: { name: 'MIT', identifier: 'MIT' } },
+      info: {
+        title: 'Ringback',
+        version,
+        description: 'An HTTP call reaches the one browser that waits for it, and is never lost.',
+        license: { name: 'MIT', identifier: 'MIT' },
+      },
       components: {
         securitySchemes: {
           apiKey: { type: 'http', scheme: 'bearer', description: 'The key of a back end.' },
@@ -23,17 +28,23 @@ export async function describeOpenApi(app: FastifyInstance): Promise<void> {
     },
     transform: (document) => {
       const described = jsonSchemaTransform(document);
-      return document.schema === undefined ? described : { ...described, schema: withCommon(described.schema, document.route.config) };
+      return document.schema === undefined
+        ? described
+        : { ...described, schema: withCommon(described.schema, document.route.config) };
     },
   });
 }
 
 export function addOpenApi(app: FastifyInstance): void {
   let document: string | undefined;
-  app.get('/openapi.json', { schema: { ...documented('This document', 'OpenAPI 3.1.'), response: { 200: schemas.document } } }, async (_request, reply) => {
-    document ??= JSON.stringify(app.swagger());
-    return reply.type('application/json; charset=utf-8').send(document);
-  });
+  app.get(
+    '/openapi.json',
+    { schema: { ...documented('This document', 'OpenAPI 3.1.'), response: { 200: schemas.document } } },
+    async (_request, reply) => {
+      document ??= JSON.stringify(app.swagger());
+      return reply.type('application/json; charset=utf-8').send(document);
+    },
+  );
 }
 
 /** What every route of a kind has in common: who may call it, and how it fails. */
@@ -42,7 +53,10 @@ function withCommon(schema: FastifySchema, { rule }: { rule?: Rule | undefined }
   return {
     ...schema,
     security: securityOf(rule),
-    response: { ...(typeof response === 'object' && response), default: { description: 'A problem (RFC 9457).', content: { 'application/problem+json': { schema: problemSchema } } } },
+    response: {
+      ...(typeof response === 'object' && response),
+      default: { description: 'A problem (RFC 9457).', content: { 'application/problem+json': { schema: problemSchema } } },
+    },
   };
 }
 

@@ -1,7 +1,7 @@
 /** Errors as problem details (RFC 9457) with a stable `code`. */
 import type { ServerResponse } from 'node:http';
 import type { FastifyReply } from 'fastify';
-import { RingbackError } from '../../errors.ts';
+import type { RingbackError } from '../../errors.ts';
 
 const PROBLEM_TYPE = 'application/problem+json';
 

@@ -6,15 +6,12 @@ import { errorKinds } from '../../errors.ts';
 import type { Limits } from '../configuration.ts';
 
 /** No control characters, no line or paragraph separators, no lone surrogates. */
-const PRINTABLE = /^[^\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]+$/u;
+const PRINTABLE = /^[^\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]{1,200}$/u;
 /** A decimal that JavaScript holds exactly. */
 const COUNT = /^\d{1,15}$/;
 
 /** Keys, ids and references. */
-export const name = z
-  .string()
-  .refine((text) => [...text].length <= 200, 'expected at most 200 characters')
-  .regex(PRINTABLE, 'expected 1 to 200 printable characters');
+export const name = z.string().regex(PRINTABLE, 'expected 1 to 200 printable characters');
 
 export const messageType = z
   .string()
@@ -62,14 +59,24 @@ export const ackBody = z
     reply: optionalJson.describe('What the handler answered; shown to a sender that waits.'),
     error: z.string().optional().describe('The handler failed, for good. Not together with a reply.'),
   })
-  .refine((body) => body.error === undefined || body.reply === undefined, { path: ['error'], message: 'expected either a reply or an error' });
+  .refine((body) => body.error === undefined || body.reply === undefined, {
+    path: ['error'],
+    message: 'expected either a reply or an error',
+  });
 
-export const callbackBody = z.record(z.string(), z.unknown()).describe('Any JSON object; becomes the data of a message of type `callback`.');
+export const callbackBody = z
+  .record(z.string(), z.unknown())
+  .describe('Any JSON object; becomes the data of a message of type `callback`.');
 
 /** @param limits those of this server, which are in its schema */
 export function openBody(limits: Limits) {
   return z.strictObject({
-    ttlSeconds: z.int().min(1).max(limits.ttlSecondsMax).optional().describe(`How long it takes messages. Default ${limits.ttlSecondsDefault}.`),
+    ttlSeconds: z
+      .int()
+      .min(1)
+      .max(limits.ttlSecondsMax)
+      .optional()
+      .describe(`How long it takes messages. Default ${limits.ttlSecondsDefault}.`),
     metadata: z
       .unknown()
       .refine((value) => value === undefined || isObject(value), 'expected an object')
@@ -110,7 +117,12 @@ export const transaction = z.object({
   lastSequence: z.int(),
   ackedSequence: z.int().describe('The highest n such that 1 … n are each handled or failed.'),
   connections: z.array(
-    z.object({ id: z.string(), node: z.string(), transport: z.enum(['WebSockets', 'ServerSentEvents', 'LongPolling']), since: instant }),
+    z.object({
+      id: z.string(),
+      node: z.string(),
+      transport: z.enum(['WebSockets', 'ServerSentEvents', 'LongPolling']),
+      since: instant,
+    }),
   ),
   reference: z.string().optional().describe('For an API key only.'),
   metadata: z.record(z.string(), z.unknown()).optional().describe('For an API key only.'),

@@ -30,6 +30,9 @@ function faultsOfIssue(issue: z.core.$ZodIssue, part: string): FieldFault[] {
 /** `/a/b` in a body (RFC 6901), `?limit` in a query. */
 function fieldName(path: readonly PropertyKey[], part: string): string {
   const steps = path.map(String);
-  const text = part === 'querystring' ? `?${steps.join('.')}` : steps.map((step) => `/${step.replaceAll('~', '~0').replaceAll('/', '~1')}`).join('');
+  const text =
+    part === 'querystring'
+      ? `?${steps.join('.')}`
+      : steps.map((step) => `/${step.replaceAll('~', '~0').replaceAll('/', '~1')}`).join('');
   return text.slice(0, LONGEST_FIELD);
 }

@@ -38,8 +38,8 @@ export function createPageHub(options: PageHubOptions): Hub<Page, Attachment> {
   const pages = new Pages(options);
   return new Hub<Page, Attachment>({
     methods: {
-      ack: (page, sequence, reply, ...more) => pages.ack(page, { sequence, reply, more }),
-      nack: (page, sequence, error, ...more) => pages.nack(page, { sequence, error, more }),
+      ack: (page, ...args) => pages.ack(page, args),
+      nack: (page, ...args) => pages.nack(page, args),
     },
     onHandshake: (page) => pages.bind(page),
     onConnected: (page) => pages.attach(page),
@@ -50,14 +50,6 @@ export function createPageHub(options: PageHubOptions): Hub<Page, Attachment> {
   });
 }
 
-interface PageCall {
-  readonly sequence: unknown;
-  readonly reply?: unknown;
-  readonly error?: unknown;
-  /** Arguments that nobody asked for. */
-  readonly more: readonly unknown[];
-}
-
 class Pages {
   readonly #options: PageHubOptions;
 
@@ -66,12 +58,16 @@ class Pages {
   }
 
   /** Ties the ticket to this connection before the handshake is answered: from then on it is good for nothing else. */
-  async bind({ id, principal }: PageConnection): Promise<void> {
-    const { ticketHash, transactionId } = principal;
-    const { tickets, store } = this.#options;
+  async bind(connection: PageConnection): Promise<void> {
+    const { ticketHash, transactionId } = connection.principal;
+    const { tickets, store, connections } = this.#options;
     const isGood =
-      ticketHash === undefined ? (await store.read(transactionId, { after: 'acked', limit: 1 })) !== undefined : await tickets.bind(ticketHash, id);
+      ticketHash === undefined
+        ? (await store.read(transactionId, { after: 'acked', limit: 1 })) !== undefined
+        : await tickets.bind(ticketHash, connection.id);
     if (!isGood) throw new HubError('The ticket of this connection is no longer good.');
+    // It left meanwhile, and nobody will say so: its ticket goes now.
+    if (connection.isClosed) connections.remove(connection.id);
   }
 
   attach(connection: PageConnection): void {
@@ -98,19 +94,20 @@ class Pages {
     this.#options.logger.debug({ event: 'page.detached', connectionId: connection.id });
   }
 
-  ack(page: PageConnection, call: PageCall): void {
+  ack(page: PageConnection, args: readonly unknown[]): void {
     this.#counted('ack', () => {
-      const sequence = sequenceOf(call);
-      attachmentOf(page).ack(sequence, this.#replyOf(call.reply));
+      if (args.length > 2) throw new HubError('expected ack(sequence, reply?)');
+      attachmentOf(page).ack(sequenceOf(args[0]), this.#replyOf(args[1]));
     });
   }
 
-  nack(page: PageConnection, call: PageCall): void {
+  nack(page: PageConnection, args: readonly unknown[]): void {
     this.#counted('nack', () => {
-      const sequence = sequenceOf(call);
-      if (typeof call.error !== 'string') throw new HubError('expected nack(sequence, error) with a text as the error');
-      this.#requireSize(call.error);
-      attachmentOf(page).nack(sequence, call.error);
+      const [sequence, error] = args;
+      if (args.length !== 2 || typeof error !== 'string')
+        throw new HubError('expected nack(sequence, error) with a text as the error');
+      this.#requireSize(error);
+      attachmentOf(page).nack(sequenceOf(sequence), error);
     });
   }
 
@@ -145,8 +142,7 @@ function attachmentOf(page: PageConnection): Attachment {
   return page.items;
 }
 
-function sequenceOf({ sequence, more }: PageCall): number {
-  if (more.length > 0) throw new HubError('expected at most two arguments');
+function sequenceOf(sequence: unknown): number {
   if (typeof sequence === 'number' && Number.isSafeInteger(sequence) && sequence > 0) return sequence;
   throw new HubError('sequence_out_of_range: expected a positive integer as the sequence');
 }
@@ -156,7 +152,8 @@ function textOf(reply: unknown, maxDepth: number): JsonText {
     return parseJsonText(JSON.stringify(reply), maxDepth).compact;
   } catch (error) {
     // A RangeError: nested deeper than the serializer can walk.
-    if (error instanceof JsonTextError || error instanceof RangeError) throw new HubError('json_too_deep: the reply is nested too deeply');
+    if (error instanceof JsonTextError || error instanceof RangeError)
+      throw new HubError('json_too_deep: the reply is nested too deeply');
     throw error;
   }
 }
