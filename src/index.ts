@@ -2,7 +2,7 @@
 export { RingbackError, type ErrorCode, type FieldFault } from './errors.ts';
 export type { Logger } from './logger.ts';
 export { ConfigurationError, type RingbackConfiguration } from './server/configuration.ts';
-export { createRingback, type Message, type OpenOptions, type Ringback, type RingbackOptions } from './server/embed.ts';
+export { createRingback, type Ack, type Message, type OpenOptions, type Ringback, type RingbackOptions } from './server/embed.ts';
 export type { Authenticate, PageRequest } from './server/hub/authentication.ts';
 export type {
   MailboxPageView,

@@ -11,7 +11,7 @@ import { JsonTextError, parseJsonText } from '../json/json-text.ts';
 import type { Logger } from '../logger.ts';
 import type { JsonText } from '../store/store.ts';
 import { parseConfiguration, type RingbackConfiguration } from './configuration.ts';
-import { messageType, name } from './http/schemas.ts';
+import { ackBody, messageType, name } from './http/schemas.ts';
 import { faultsOf } from './http/validate.ts';
 import type { Authenticate } from './hub/authentication.ts';
 import { Mount } from './mount.ts';
@@ -61,6 +61,13 @@ export interface Message {
   readonly waitSeconds?: number;
 }
 
+export interface Ack {
+  readonly sequence: number;
+  /** Anything that JSON can say. Not together with an error. */
+  readonly reply?: unknown;
+  readonly error?: string;
+}
+
 /** Every method throws a `RingbackError` with a stable `code`, as the HTTP API answers it. */
 export interface Ringback {
   /**
@@ -78,6 +85,8 @@ export interface Ringback {
   /** Resolves when the message is committed, and with `waitSeconds` when the page has answered or the time is over. */
   send(id: string, message: Message): Promise<SentView>;
   messages(id: string, range?: { readonly after?: number; readonly limit?: number }): Promise<MailboxPageView>;
+  /** On behalf of a page that has no connection: it handled everything up to a sequence, or, with `error`, failed that one. */
+  acknowledge(id: string, ack: Ack): Promise<void>;
   receipt(id: string, messageId: string): Promise<ReceiptView>;
   settle(id: string): Promise<WireSettled>;
   forget(id: string): Promise<void>;
@@ -175,6 +184,15 @@ class Embedded implements Ringback {
 
   async messages(id: string, range: { readonly after?: number; readonly limit?: number } = {}): Promise<MailboxPageView> {
     return JSON.parse(await this.#assembly.api.messages(id, checked(rangeOptions, range), false));
+  }
+
+  acknowledge(id: string, ack: Ack): Promise<void> {
+    const { sequence, reply, error } = checked(ackBody, ack);
+    return this.#assembly.api.acknowledge(id, {
+      sequence,
+      ...(reply !== undefined && { reply: this.#json('/reply', reply) }),
+      ...(error !== undefined && { error }),
+    });
   }
 
   async receipt(id: string, messageId: string): Promise<ReceiptView> {

@@ -56,6 +56,7 @@ export class Attachment implements Disposable {
   /** Highest sequence sent, or that the reader said it has. */
   #position = 0;
   #hasBegun = false;
+  #whenBegun: PromiseWithResolvers<void> | undefined;
   #isCaughtUp = false;
   #isReset = false;
   #rung = true;
@@ -72,6 +73,13 @@ export class Attachment implements Disposable {
     // Subscribe before the first read: an append between the two then rings, instead of being missed.
     this.#unsubscribe = context.backplane.subscribe(options.transactionId, (hint) => this.#ring(hint));
     void this.#begin();
+  }
+
+  /** Resolves when it is known where the reader stands; from then on it may ack. Also when it left before. */
+  begun(): Promise<void> {
+    if (this.#hasBegun || this.#isDisposed) return Promise.resolve();
+    this.#whenBegun ??= Promise.withResolvers();
+    return this.#whenBegun.promise;
   }
 
   /** The transport has room again. */
@@ -110,6 +118,7 @@ export class Attachment implements Disposable {
   [Symbol.dispose](): void {
     if (this.#isDisposed) return;
     this.#isDisposed = true;
+    this.#whenBegun?.resolve();
     this.#unsubscribe();
     this.#expiry?.[Symbol.dispose]();
     this.#redelivery?.[Symbol.dispose]();
@@ -207,6 +216,7 @@ export class Attachment implements Disposable {
     const page = await store.read(transactionId, { ...options, after: after ?? 'acked' });
     if (page === undefined) return undefined;
     this.#hasBegun = true;
+    this.#whenBegun?.resolve();
     if (after === undefined) this.#position = page.ackedSequence;
     else if (after <= page.lastSequence) this.#position = after;
     else {

@@ -74,7 +74,9 @@ export class HubAuthentication {
     if (after === 'invalid') return { status: 400, body: 'expected ?after=<position>, an integer of at least 0' };
     const identity = await this.#identify(request);
     if (identity !== undefined) return { principal: { ...identity, after } };
-    await this.#options.access.countFailure(request.incoming);
+    // Nothing shown is nothing guessed; but what an app's own handler looks at cannot be told from here.
+    const hasShown = this.#credentialOf(request) !== undefined || this.#options.authenticate !== undefined;
+    if (hasShown) await this.#options.access.countFailure(request.incoming);
     return unauthorized;
   }
 

@@ -70,7 +70,8 @@ class Pages {
     if (connection.isClosed) connections.remove(connection.id);
   }
 
-  attach(connection: PageConnection): void {
+  /** No ack is looked at before it is known where the page stands; messages may be on their way to it before that. */
+  async attach(connection: PageConnection): Promise<void> {
     const { metrics, logger, connections, node, clock } = this.#options;
     const { transactionId, tokenId, after } = connection.principal;
     const reader = new PageReader({
@@ -86,6 +87,7 @@ class Pages {
     connection.items = attachment;
     connection.onWritable = () => attachment.resume();
     logger.debug({ event: 'page.attached', transactionId, connectionId: connection.id, transport: connection.transport });
+    await attachment.begun();
   }
 
   detach(connection: PageConnection): void {
