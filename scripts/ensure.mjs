@@ -1,0 +1,134 @@
+/**
+ * Makes a fresh clone runnable: a Node that runs TypeScript, and the packages of the lockfile. Says so on stderr only.
+ *
+ * Plain JavaScript for Node 18 and newer, built-ins only. Each step is cheap when there is nothing to do, safe when two
+ * processes do it at once, and repaired by the next run when it was killed half-way.
+ */
+import { createHash } from 'node:crypto';
+import { existsSync, mkdirSync, readFileSync, realpathSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { delimiter, dirname, join } from 'node:path';
+import { withLock } from './lock.mjs';
+import { leaveLike, supervise } from './supervise.mjs';
+
+/** @typedef {Pick<import('./supervise.mjs').End, 'code' | 'signal'>} End */
+
+/** For hosts whose own Node is too old. The package runs on 22.18; its sources and tests, as they are, need `await using`. */
+const PINNED_NODE = '24.21.0';
+const OLDEST_MAJOR = 24;
+
+/**
+ * @param {string} root the checkout
+ * @returns {Promise<string>} path of a Node that runs TypeScript; this process's own, if it can
+ */
+export async function ensureNode(root) {
+  if (process.features.typescript && majorOf(process.versions.node) >= OLDEST_MAJOR) return process.execPath;
+  const platform = process.platform === 'win32' ? 'win' : process.platform;
+  const name = `node-${platform}-${process.arch}`;
+  const home = join(root, '.cache', `node-${PINNED_NODE}`);
+  const node = join(home, 'node_modules', name, 'bin', process.platform === 'win32' ? 'node.exe' : 'node');
+  if (existsSync(node)) return node;
+  await once(root, `node-${PINNED_NODE}`, async () => {
+    if (existsSync(node)) return undefined;
+    const making = `${home}.making`;
+    rmSync(making, { recursive: true, force: true });
+    mkdirSync(making);
+    writeFileSync(join(making, 'package.json'), '{ "private": true }'); // or npm would take the folder above for the project
+    const what = `Node ${PINNED_NODE} for this project (it needs ${OLDEST_MAJOR}, here is ${process.versions.node})`;
+    const failed = await npm(what, making, ['install', `${name}@${PINNED_NODE}`, '--prefix', making]);
+    if (failed) return failed;
+    rmSync(home, { recursive: true, force: true });
+    renameSync(making, home);
+    return undefined;
+  });
+  return node;
+}
+
+/**
+ * @param {string} root the checkout
+ * @param {string} node the Node that the packages are for
+ */
+export async function ensurePackages(root, node) {
+  const stamp = join(root, 'node_modules', '.install-stamp');
+  const wanted = stampOf(root, node);
+  const isFresh = () => existsSync(stamp) && readFileSync(stamp, 'utf8') === wanted;
+  if (isFresh()) return;
+  await once(root, 'packages', async () => {
+    if (isFresh()) return undefined;
+    rmSync(stamp, { force: true });
+    const failed = await npm('packages', root, ['ci', '--include=dev', '--include=optional']);
+    if (failed) return failed;
+    writeFileSync(stamp, wanted);
+    return undefined;
+  });
+}
+
+/**
+ * @param {string} root
+ * @param {string} node
+ */
+function stampOf(root, node) {
+  const major = majorOf(node === process.execPath ? process.versions.node : PINNED_NODE); // one binary interface each
+  const lockfile = readFileSync(join(root, 'package-lock.json'));
+  return createHash('sha256').update(`${process.platform} ${process.arch} ${major}\n`).update(lockfile).digest('hex');
+}
+
+/**
+ * @param {string} root
+ * @param {string} name
+ * @param {() => Promise<End | undefined>} work resolves to how this process is to end, if it failed
+ */
+async function once(root, name, work) {
+  const cache = join(root, '.cache');
+  mkdirSync(cache, { recursive: true });
+  const lock = join(cache, `${name}.lock`);
+  const failed = await withLock(lock, work, () => say(`another process is installing ${name}; waiting (${lock})`));
+  if (failed) leaveLike(failed);
+}
+
+/**
+ * @param {string} what for the person who waits
+ * @param {string} cwd
+ * @param {string[]} args
+ * @returns {Promise<End | undefined>} how this process is to end, if it failed
+ */
+async function npm(what, cwd, args) {
+  const begun = Date.now();
+  say(`installing ${what} …`);
+  const quiet = ['--ignore-scripts', '--no-audit', '--no-fund', '--no-update-notifier', '--loglevel=error'];
+  const end = await supervise(process.execPath, [findNpm(), ...args, ...quiet], { cwd, env: npmEnvironment(), output: 'stderr' });
+  if (end.interrupted) return { code: null, signal: end.interrupted };
+  if (end.code === 0) say(`installed in ${((Date.now() - begun) / 1000).toFixed(1)} s`);
+  else say(`could not install ${what}: npm ${args[0]} ended with ${end.signal ?? end.code}`);
+  return end.code === 0 ? undefined : end;
+}
+
+/** The npm that runs us, else the first on PATH; as a script, so that it can be put on the leash. */
+function findNpm() {
+  const { PATH = '', npm_execpath = '' } = process.env;
+  const onPath = PATH.split(delimiter).map((folder) => join(folder, 'npm'));
+  const found = [npm_execpath, ...onPath].find((path) => path !== '' && existsSync(path));
+  if (found === undefined) {
+    say('npm is needed and is not on PATH');
+    process.exit(1);
+  }
+  const script = realpathSync(found);
+  // Some packagers put a shell script there, with the real one beside it.
+  const beside = join(dirname(script), '..', 'lib', 'node_modules', 'npm', 'bin', 'npm-cli.js');
+  return !script.endsWith('.js') && existsSync(beside) ? beside : script;
+}
+
+/** What an outer npm or the host says about omitting and prefixes is not for this install. */
+function npmEnvironment() {
+  const unwanted = /^(NODE_ENV|npm_(package|lifecycle)_.*|npm_config_(omit|include|only|production|global|.*prefix|dry_run))$/i;
+  return Object.fromEntries(Object.entries(process.env).filter(([name]) => !unwanted.test(name)));
+}
+
+/** @param {string} version */
+function majorOf(version) {
+  return Number.parseInt(version, 10);
+}
+
+/** @param {string} text */
+function say(text) {
+  process.stderr.write(`[setup] ${text}\n`);
+}
