@@ -1,0 +1,26 @@
+/**
+ * One call of a client method, meant for several connections: encoded once per protocol, at first need.
+ */
+import type { HubProtocol } from '../protocol/hub-protocol.ts';
+import { MessageType } from '../protocol/messages.ts';
+
+export class PreparedInvocation {
+  readonly target: string;
+  readonly arguments: readonly unknown[];
+  readonly #encoded = new Map<HubProtocol, string | Uint8Array>();
+
+  constructor(target: string, ...args: readonly unknown[]) {
+    this.target = target;
+    this.arguments = args;
+  }
+
+  /** @throws TypeError or RangeError when an argument cannot be encoded */
+  encodedBy(protocol: HubProtocol): string | Uint8Array {
+    let encoded = this.#encoded.get(protocol);
+    if (encoded === undefined) {
+      encoded = protocol.encode({ type: MessageType.invocation, target: this.target, arguments: this.arguments });
+      this.#encoded.set(protocol, encoded);
+    }
+    return encoded;
+  }
+}

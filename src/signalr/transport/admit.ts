@@ -1,0 +1,68 @@
+/**
+ * Who makes a request, and which connection it names: asked for every request, before anything else about it is told.
+ */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { TransportName } from '../protocol/negotiate.ts';
+import { answerRefusal } from './answer.ts';
+import type { Authentication, EndpointRequest, RequestKind } from './endpoint-options.ts';
+import type { HttpConnection, Surroundings } from './http-connection.ts';
+import { queryValues } from './request.ts';
+
+/** A request and the place for its answer. */
+export interface Exchange {
+  readonly incoming: IncomingMessage;
+  /** For an upgrade made at first need: most are accepted and never answered by it. */
+  readonly response: ServerResponse;
+  readonly url: URL;
+  /** The connection token in the query, undefined when there is none. Several name nothing that exists. */
+  readonly token: string | undefined;
+  /** The client has left. */
+  readonly isGone: boolean;
+}
+
+export interface Admission<P> {
+  readonly principal: P;
+  readonly request: EndpointRequest<P>;
+}
+
+export function tokenOf(url: URL): string | undefined {
+  return url.search === '' ? undefined : queryValues(url, 'id').join(',') || undefined;
+}
+
+/** What the query names now. Ask again after every wait: connections go. */
+export function namedConnection<P>({ table }: Surroundings<P>, { token }: Exchange): HttpConnection<P> | undefined {
+  return token === undefined ? undefined : table.find(token);
+}
+
+/** Undefined when the request is answered already, or its client gone. */
+export async function admit<P>(
+  surroundings: Surroundings<P>,
+  exchange: Exchange,
+  asked: { readonly kind: RequestKind; readonly transport?: TransportName },
+): Promise<Admission<P> | undefined> {
+  const { incoming, url } = exchange;
+  const connection = namedConnection(surroundings, exchange);
+  const request = { ...asked, incoming, url, ...(connection && { connection }) };
+  const who = await authenticate(surroundings, request);
+  if (exchange.isGone) return undefined;
+  if ('principal' in who) return { principal: who.principal, request };
+  answerRefusal(exchange.response, who);
+  return undefined;
+}
+
+async function authenticate<P>({ settings }: Surroundings<P>, request: EndpointRequest<P>): Promise<Authentication<P>> {
+  try {
+    return await settings.authenticate(request);
+  } catch (err) {
+    settings.logger.error(
+      { event: 'signalr.authenticate.failed', kind: request.kind, err },
+      'the authentication of a request failed',
+    );
+    return { status: 500 };
+  }
+}
+
+/** False: another user than the one of the connection; the caller answers 403. */
+export function isSameUser<P>({ settings }: Surroundings<P>, connection: HttpConnection<P>, principal: P): boolean {
+  return settings.isSameUser?.(connection.principal, principal) ?? true;
+}

@@ -1,0 +1,153 @@
+/**
+ * How an endpoint is described by the app, and the finite defaults of its limits.
+ */
+import type { IncomingMessage } from 'node:http';
+import { systemClock, type Clock } from '../../clock.ts';
+import { silentLogger, type Logger } from '../../logger.ts';
+import type { TransportName } from '../protocol/negotiate.ts';
+import type { Connection, ConnectionHandler } from './connection.ts';
+
+/** `connect` is a WebSocket upgrade, the GET of an event stream, or the first poll. */
+export type RequestKind = 'negotiate' | 'connect' | 'poll' | 'send' | 'terminate';
+
+export interface EndpointRequest<P> {
+  readonly kind: RequestKind;
+  /** What a `connect` or `poll` goes by. */
+  readonly transport?: TransportName;
+  readonly incoming: IncomingMessage;
+  /** Holds the connection token and perhaps a bearer: never log it. */
+  readonly url: URL;
+  /** Set when the request names an existing connection by its token. */
+  readonly connection?: Connection<P>;
+}
+
+/** A refusal is answered as it stands: default body empty, the reason phrase is that of the status. */
+export interface Refusal {
+  readonly status: number;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body?: string;
+}
+
+export type Authentication<P> = { readonly principal: P } | Refusal;
+
+export interface NegotiateAdditions {
+  /** The client uses it as its bearer from then on. */
+  readonly accessToken?: string;
+  /** The client negotiates anew there; no connection is made here. */
+  readonly url?: string;
+}
+
+export interface EndpointLimits {
+  /** Answers of negotiate below this version are refused. Default 0. */
+  readonly minimumProtocolVersion: number;
+  /** Connections, negotiated ones included; beyond it 503. Default 100,000. */
+  readonly maxConnections: number;
+  /** An empty poll is answered after this time. Default 90,000. */
+  readonly pollTimeoutMs: number;
+  /** Without a transport, or without a poll, for this long: gone. Default 15,000. */
+  readonly disconnectTimeoutMs: number;
+  /** Our close frame may stay unanswered for this long. Default 5,000. */
+  readonly closeTimeoutMs: number;
+  /** A write without progress for this long costs the connection. Default 10,000. */
+  readonly transportSendTimeoutMs: number;
+  /** Output of one connection from which on it is not writable. Default 65,536. */
+  readonly outputHighWaterBytes: number;
+  /** Output of one connection beyond which it is dropped as a slow reader. Default 1,048,576. */
+  readonly outputLimitBytes: number;
+  /** Unread input of one connection from which on POSTs wait for their answer. Default 65,536. */
+  readonly inputHighWaterBytes: number;
+  /** Of one POST; beyond it 413. Default 1,048,576. */
+  readonly maxBodyBytes: number;
+  /** Of one WebSocket message; beyond it close 1009. Default 1,048,576. */
+  readonly maxWebSocketMessageBytes: number;
+  /** POSTs of one connection at the same time; beyond it 429. Default 16. */
+  readonly maxConcurrentPosts: number;
+}
+
+export interface EndpointOptions<P> extends Partial<EndpointLimits> {
+  readonly handler: ConnectionHandler<P>;
+  /** Default: all there are. Clients try them in the order WebSockets, LongPolling, whatever the order here. */
+  readonly transports?: readonly TransportName[];
+  /**
+   * Called for every HTTP request and upgrade, before anything else about it is told. If it throws: 500, empty. Use
+   * {@link allowAnybody} for an endpoint without principals.
+   */
+  authenticate(request: EndpointRequest<P>): Authentication<P> | Promise<Authentication<P>>;
+  /** False: a later request of a connection is answered 403. Default: everybody is the same. */
+  isSameUser?(connected: P, requesting: P): boolean;
+  onNegotiate?(request: EndpointRequest<P>, principal: P): NegotiateAdditions | Promise<NegotiateAdditions>;
+  /**
+   * These origins get CORS headers with credentials and answers to preflights; others get none, and their WebSocket
+   * upgrades are answered 403. Absent: no CORS headers, and upgrades from anywhere.
+   */
+  isOriginAllowed?(origin: string): boolean;
+  readonly clock?: Clock;
+  readonly logger?: Logger;
+}
+
+const defaultLimits: EndpointLimits = {
+  minimumProtocolVersion: 0,
+  maxConnections: 100_000,
+  pollTimeoutMs: 90_000,
+  disconnectTimeoutMs: 15_000,
+  closeTimeoutMs: 5_000,
+  transportSendTimeoutMs: 10_000,
+  outputHighWaterBytes: 65_536,
+  outputLimitBytes: 1_048_576,
+  inputHighWaterBytes: 65_536,
+  maxBodyBytes: 1_048_576,
+  maxWebSocketMessageBytes: 1_048_576,
+  maxConcurrentPosts: 16,
+};
+
+/** Those that exist, in the order in which clients are to try them. */
+const builtTransports: readonly TransportName[] = ['WebSockets', 'LongPolling'];
+
+/** Options with every default filled in, shared by all connections of an endpoint. */
+export type EndpointSettings<P> = EndpointOptions<P> &
+  EndpointLimits & {
+    readonly transports: readonly TransportName[];
+    readonly clock: Clock;
+    readonly logger: Logger;
+  };
+
+/** @throws TypeError when a limit is not a non-negative integer or a transport is unknown */
+export function resolveEndpointOptions<P>(options: EndpointOptions<P>): EndpointSettings<P> {
+  const { transports = builtTransports } = options;
+  const unknown = transports.find((name) => !builtTransports.includes(name));
+  if (unknown !== undefined) throw new TypeError(`unknown transport ${unknown}, expected ${builtTransports.join(' or ')}`);
+  const { isOriginAllowed, logger = silentLogger } = options;
+  const settings = {
+    clock: systemClock,
+    logger,
+    ...defaultLimits,
+    ...options,
+    // A method of the options may be inherited, which spreading does not copy.
+    authenticate: (request: EndpointRequest<P>) => options.authenticate(request),
+    transports: builtTransports.filter((name) => transports.includes(name)),
+    ...(isOriginAllowed && { isOriginAllowed: guarded(isOriginAllowed, logger) }),
+  };
+  for (const [name, value] of Object.entries(settings)) {
+    if (typeof value === 'number' && !(Number.isSafeInteger(value) && value >= 0)) {
+      throw new TypeError(`${name} must be a non-negative integer, got ${value}`);
+    }
+  }
+  return settings;
+}
+
+/** It is asked where nothing may throw; a check that fails allows nobody. */
+function guarded(isOriginAllowed: (origin: string) => boolean, logger: Logger): (origin: string) => boolean {
+  return (origin) => {
+    try {
+      return isOriginAllowed(origin);
+    } catch (err) {
+      logger.error({ event: 'signalr.origin.failed', err }, 'the check of an origin failed');
+      return false;
+    }
+  };
+}
+
+/** For endpoints without principals. */
+export function allowAnybody(): { readonly principal: undefined } {
+  return { principal: undefined };
+}

@@ -1,0 +1,144 @@
+/**
+ * The connection layer at one URL path: negotiate, connect, poll, send, terminate. Knows nothing of hubs.
+ *
+ * @see TransportProtocols.md
+ */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { setImmediate } from 'node:timers/promises';
+import { WebSocketServer } from 'ws';
+import { type Exchange, tokenOf } from './admit.ts';
+import { answerEmpty, answerRefusal } from './answer.ts';
+import { closeGradually } from './close-gradually.ts';
+import { ConnectionTable } from './connection-table.ts';
+import { applyCors, corsHeaders } from './cors.ts';
+import { type EndpointOptions, type EndpointSettings, resolveEndpointOptions } from './endpoint-options.ts';
+import type { Surroundings } from './http-connection.ts';
+import { isWebSocketUpgrade, routeOf, urlOf } from './request.ts';
+import { serveDelete, serveGet, servePost } from './serve-requests.ts';
+import { serveNegotiate } from './serve-negotiate.ts';
+import { ignoreSocketError, serveUpgrade } from './serve-upgrade.ts';
+import { PendingUpgrade, responseOn } from './pending-upgrade.ts';
+
+export class Endpoint<P> implements AsyncDisposable {
+  readonly #surroundings: Surroundings<P>;
+  readonly #webSocketServer: WebSocketServer;
+
+  /** @throws TypeError when a limit is not a non-negative integer or a transport is unknown */
+  constructor(options: EndpointOptions<P>) {
+    const settings = resolveEndpointOptions(options);
+    this.#surroundings = { settings, table: new ConnectionTable(settings.clock), isDraining: false };
+    this.#webSocketServer = createWebSocketServer(settings);
+  }
+
+  get connectionCount(): number {
+    return this.#surroundings.table.size;
+  }
+
+  /** Answers `{base}` and `{base}/negotiate`. @param path what follows the base: '', '/' or '/negotiate' */
+  handle(request: IncomingMessage, response: ServerResponse, path: string): void {
+    response.on('error', ignoreSocketError);
+    if (applyCors(request, response, this.#surroundings.settings.isOriginAllowed)) return;
+    const url = urlOf(request);
+    if (url === undefined) {
+      answerEmpty(response, 400);
+      return;
+    }
+    const exchange = {
+      incoming: request,
+      response,
+      url,
+      token: tokenOf(url),
+      get isGone() {
+        return response.destroyed;
+      },
+    };
+    this.#watch(this.#route(exchange, path), exchange);
+  }
+
+  /** Answers an upgrade at `{base}`; one that is not to a WebSocket is treated as the plain request it also is. */
+  upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
+    socket.on('error', ignoreSocketError);
+    if (!(socket instanceof Socket)) {
+      socket.destroy();
+      return;
+    }
+    const url = urlOf(request);
+    if (request.method !== 'GET' || url === undefined) {
+      answerEmpty(responseOn(request, socket), 400);
+    } else if (!isWebSocketUpgrade(request)) {
+      this.handle(request, responseOn(request, socket), '');
+    } else {
+      const { isOriginAllowed } = this.#surroundings.settings;
+      const exchange = new PendingUpgrade({
+        incoming: request,
+        url,
+        socket,
+        head,
+        server: this.#webSocketServer,
+        isOriginAllowed,
+      });
+      this.#watch(serveUpgrade(this.#surroundings, exchange), exchange);
+    }
+  }
+
+  /**
+   * No negotiate and no new connection from now on: 503 with Retry-After. Open connections get a close that allows a
+   * reconnect, spread evenly over `withinMs`. Resolves when all are gone; those that have not answered the close within
+   * `closeTimeoutMs` behind that are cut off.
+   */
+  async drain(withinMs: number): Promise<void> {
+    const { table, settings } = this.#surroundings;
+    this.#surroundings.isDraining = true;
+    await closeGradually({ table, clock: settings.clock, withinMs, graceMs: settings.closeTimeoutMs });
+  }
+
+  /** The same without patience: the good-byes are handed to the sockets, then all is cut off. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    const { table } = this.#surroundings;
+    this.#surroundings.isDraining = true;
+    for (const connection of table.all()) connection.shutdown();
+    await setImmediate();
+    for (const connection of table.all()) connection.abort(undefined);
+    table[Symbol.dispose]();
+  }
+
+  async #route(exchange: Exchange, path: string): Promise<void> {
+    const { incoming, response } = exchange;
+    const route = routeOf(path);
+    if (route === undefined) answerEmpty(response, 404);
+    else if (route === 'negotiate' && incoming.method === 'POST') await serveNegotiate(this.#surroundings, exchange);
+    else if (route === 'base' && incoming.method === 'GET') await serveGet(this.#surroundings, exchange);
+    else if (route === 'base' && incoming.method === 'POST') await servePost(this.#surroundings, exchange);
+    else if (route === 'base' && incoming.method === 'DELETE') await serveDelete(this.#surroundings, exchange);
+    else answerEmpty(response, 405);
+  }
+
+  /** The boundary of every request: whatever fails inside is answered 500 and not told. */
+  #watch(work: Promise<void>, exchange: Exchange): void {
+    work.catch((err: unknown) => {
+      this.#surroundings.settings.logger.error({ event: 'signalr.request.failed', err }, 'a request to the endpoint failed');
+      if (exchange.isGone) return;
+      if (exchange.response.headersSent) exchange.response.destroy();
+      else answerRefusal(exchange.response, { status: 500 });
+    });
+  }
+}
+
+function createWebSocketServer<P>(settings: EndpointSettings<P>): WebSocketServer {
+  const options = {
+    noServer: true,
+    clientTracking: false,
+    perMessageDeflate: false,
+    maxPayload: settings.maxWebSocketMessageBytes,
+    closeTimeout: settings.closeTimeoutMs,
+    // Without it the first subprotocol that the client offers would be chosen.
+    handleProtocols: () => false as const,
+  };
+  const server = new WebSocketServer(options);
+  server.on('headers', (lines, request) => {
+    for (const [name, value] of corsHeaders(request, settings.isOriginAllowed)) lines.push(`${name}: ${value}`);
+  });
+  return server;
+}

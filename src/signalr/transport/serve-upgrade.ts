@@ -1,0 +1,75 @@
+/**
+ * WebSocket upgrades at {base}: the checks, answered as plain HTTP while the socket still speaks it, then the switch.
+ */
+import type { Socket } from 'node:net';
+import type { WebSocketServer } from 'ws';
+import { createConnectionId } from '../protocol/negotiate.ts';
+import { admit, type Exchange, isSameUser, namedConnection } from './admit.ts';
+import {
+  answerEmpty,
+  refuseChange,
+  refuseOtherUser,
+  refuseTransport,
+  refuseUnavailable,
+  refuseUnknownUpgrade,
+} from './answer.ts';
+import { HttpConnection, type Surroundings } from './http-connection.ts';
+import { packRequest } from './kept-request.ts';
+import { hasRoom } from './serve-negotiate.ts';
+import { WebSocketTransport } from './web-socket.ts';
+
+export interface UpgradeExchange extends Exchange {
+  readonly socket: Socket;
+  /** Bytes that came behind the request. */
+  readonly head: Buffer;
+  readonly server: WebSocketServer;
+}
+
+/** Ends with a WebSocket or with a refusal. */
+export async function serveUpgrade<P>(surroundings: Surroundings<P>, exchange: UpgradeExchange): Promise<void> {
+  const { isOriginAllowed } = surroundings.settings;
+  const { origin } = exchange.incoming.headers;
+  if (isOriginAllowed !== undefined && origin !== undefined && !isOriginAllowed(origin)) {
+    answerEmpty(exchange.response, 403);
+    return;
+  }
+  const admission = await admit(surroundings, exchange, { kind: 'connect', transport: 'WebSockets' });
+  if (admission === undefined) return;
+  const connection = choose(surroundings, exchange, admission.principal);
+  if (connection !== undefined) switchProtocols(connection, exchange, admission.principal);
+}
+
+/** The connection that is to get this socket; undefined when the request is refused. */
+function choose<P>(surroundings: Surroundings<P>, exchange: UpgradeExchange, principal: P): HttpConnection<P> | undefined {
+  const isNew = exchange.token === undefined;
+  const connection = namedConnection(surroundings, exchange);
+  if (!isNew && connection === undefined) {
+    refuseUnknownUpgrade(exchange.response);
+  } else if (!surroundings.settings.transports.includes('WebSockets')) {
+    refuseTransport(exchange.response, 'WebSockets');
+  } else if (connection?.transport === 'WebSockets') {
+    answerEmpty(exchange.response, 409);
+  } else if (connection?.transport !== undefined) {
+    refuseChange(exchange.response);
+  } else if (connection !== undefined && !isSameUser(surroundings, connection, principal)) {
+    refuseOtherUser(exchange.response);
+  } else if (isNew ? !hasRoom(surroundings) : surroundings.isDraining) {
+    refuseUnavailable(exchange.response);
+  } else {
+    return connection ?? new HttpConnection(surroundings, { id: createConnectionId(), token: createConnectionId(), principal });
+  }
+  return undefined;
+}
+
+function switchProtocols<P>(connection: HttpConnection<P>, exchange: UpgradeExchange, principal: P): void {
+  const { incoming, socket, head, server, url } = exchange;
+  socket.off('error', ignoreSocketError);
+  // Synchronous, unless the socket is dead: then the connection stays without a transport and goes by its timeout.
+  server.handleUpgrade(incoming, socket, head, (webSocket) => {
+    const transport = new WebSocketTransport(connection, webSocket, socket);
+    connection.connect({ transport, principal, request: packRequest(incoming, url) });
+  });
+}
+
+/** The listener that a socket has while it is neither accepted nor refused. */
+export function ignoreSocketError(): void {}
