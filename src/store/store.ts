@@ -6,7 +6,8 @@
  * **Atomic.** Each call is one unit. Calls may share a commit, but never a fate: a row that cannot be written fails alone,
  * and a commit that fails leaves nothing, not even a burnt sequence number.
  * **Errors.** Expected outcomes are return values. What rejects is `RingbackError` `store_unavailable` (disk full,
- * read-only, connection lost, closed), and the store recovers from it by itself as soon as its cause is gone.
+ * read-only, connection lost, closed), and the store recovers from it by itself as soon as its cause is gone; or
+ * `internal_error`, for a call that no caller of ours makes (an id or hash that has to be new and is in use).
  * **Time** is the store's own clock, since several nodes may share it; the state of a transaction follows from it.
  * **Forgotten** means: as if it had never been. A transaction whose retention has passed counts as forgotten everywhere,
  * also before its bytes are removed.
@@ -16,8 +17,9 @@
 /** JSON kept as text: compact, valid, within the limits of size and depth. Nothing in the core parses it. */
 export type JsonText = string;
 
-/** A message as the page sees it. */
+/** A message as the page sees it, with the transaction that it belongs to, which the last hop compares once more. */
 export interface StoredMessage {
+  readonly transactionId: string;
   readonly id: string;
   /** 1, 2, 3 … without a gap within its transaction; assigned inside the commit. */
   readonly sequence: number;
@@ -111,8 +113,8 @@ export type AppendResult =
   | { readonly outcome: 'full'; readonly limit: 'messagesPerTransaction' | 'mailboxBytes' };
 
 export interface ReadOptions {
-  /** The highest sequence that is not wanted; 0 reads from the start. */
-  readonly after: number;
+  /** The highest sequence that is not wanted; 0 reads from the start, `acked` from {@link MailboxPosition.ackedSequence}. */
+  readonly after: number | 'acked';
   readonly limit: number;
   /** Bounds the data in one page; at least one message is returned however large it is. Default: unbounded. */
   readonly maxBytes?: number;
@@ -151,10 +153,17 @@ export type Mark =
   | { readonly kind: 'delivered'; readonly from: number; readonly to: number; readonly at: number }
   /**
    * Every message up to `upTo` that is neither failed nor in `except` was handled; `upTo` itself was handled even if it had
-   * failed, and `reply` is its. Handled is final: a second mark changes neither time nor reply.
+   * failed (which is then no longer said of it), or is in `except`, and `reply` is its. Handled is final: a second mark
+   * changes neither time nor reply.
    */
-  | { readonly kind: 'handled'; readonly upTo: number; readonly except: readonly number[]; readonly reply?: JsonText; readonly at: number }
-  /** The message failed for good; no effect on one that was handled. */
+  | {
+      readonly kind: 'handled';
+      readonly upTo: number;
+      readonly except: readonly number[];
+      readonly reply?: JsonText;
+      readonly at: number;
+    }
+  /** The message failed for good; no effect on one that was handled, or had failed before. */
   | { readonly kind: 'failed'; readonly sequence: number; readonly error: string; readonly at: number };
 
 export interface TransactionMarks {
@@ -201,11 +210,11 @@ export interface SweepResult {
 }
 
 export interface Store extends AsyncDisposable {
-  /** Creates a transaction with its first token, all at once. */
+  /** Creates a transaction with its first token, all at once. Repeated with the same id and token it answers as the first time. */
   open(transaction: NewTransaction): Promise<OpenResult>;
   /**
    * Adds a message to an open transaction. Looks at the key before the state, so that a repeat after settle or expiry still
-   * finds its first message. Two appends with one key, however close together, give one message. Within a transaction
+   * finds its first message. Ids and keys of a transaction are one namespace. Two appends with one key, however close together, give one message. Within a transaction
    * messages get their sequence in the order of the calls.
    */
   append(message: NewMessage): Promise<AppendResult>;
@@ -222,7 +231,8 @@ export interface Store extends AsyncDisposable {
   settle(transactionId: string): Promise<TransactionState | undefined>;
   /**
    * Removes a transaction with everything that belongs to it. When it resolves, no table or index has anything of it, and
-   * an implementation that owns its files has no byte of it in any of them. False: unknown.
+   * an implementation that owns its files has no byte of it in any of them. False: unknown; also for a repeat after one that
+   * was committed but whose bytes could not be removed then, and are now.
    */
   forget(transactionId: string): Promise<boolean>;
   /** Forgets what is due, oldest first, at most `limit` of them, and drops tickets that waited too long. */

@@ -1,0 +1,156 @@
+/** One transaction in memory: its mailbox, its receipts and what grants access to it. Knows nothing of other transactions. */
+import { stateAt } from './lifetime.ts';
+import type { Effect, EffectRun, Outcome } from './marks.ts';
+import type {
+  AppendResult,
+  ConnectionRow,
+  MailboxPage,
+  MailboxPosition,
+  NewMessage,
+  NewTransaction,
+  ReadOptions,
+  Receipt,
+  StoredMessage,
+  StoreLimits,
+  TransactionRecord,
+} from './store.ts';
+
+interface Entry {
+  readonly message: StoredMessage;
+  readonly bytes: number;
+  attempts: number;
+  deliveredAt: number | undefined;
+  outcome: Outcome | undefined;
+}
+
+export class MemoryTransaction {
+  readonly id: string;
+  readonly createdAt: number;
+  readonly expiresAt: number;
+  readonly reference: string | undefined;
+  /** Hashes by public id; likewise below. */
+  readonly tokens = new Map<string, string>();
+  readonly callbacks = new Map<string, string>();
+  readonly connections = new Map<string, ConnectionRow>();
+  readonly #wanted: NewTransaction;
+  readonly #entries: Entry[] = [];
+  /** By every message id and idempotency key. */
+  readonly #byName = new Map<string, Entry>();
+  #bytes = 0;
+  #ackedSequence = 0;
+  #settledAt: number | undefined;
+
+  constructor(wanted: NewTransaction, now: number) {
+    this.#wanted = wanted;
+    this.id = wanted.id;
+    this.reference = wanted.reference;
+    this.createdAt = now;
+    this.expiresAt = now + wanted.ttlMs;
+  }
+
+  get settled(): boolean {
+    return this.#settledAt !== undefined;
+  }
+
+  get endsAt(): number {
+    return this.#settledAt ?? this.expiresAt;
+  }
+
+  get lastSequence(): number {
+    return this.#entries.length;
+  }
+
+  get ackedSequence(): number {
+    return this.#ackedSequence;
+  }
+
+  append(wanted: NewMessage, { now, limits }: { readonly now: number; readonly limits: StoreLimits }): AppendResult {
+    const { id, key, type, data } = wanted;
+    const first = (key === undefined ? undefined : this.#byName.get(key)) ?? this.#byName.get(id);
+    if (first !== undefined) {
+      const isSame = first.message.type === type && first.message.data === data;
+      return isSame ? { outcome: 'duplicate', message: first.message } : { outcome: 'conflict' };
+    }
+    const state = stateAt(this, now);
+    if (state !== 'open') return { outcome: state };
+    const bytes = Buffer.byteLength(data);
+    if (this.#entries.length >= limits.messagesPerTransaction) return { outcome: 'full', limit: 'messagesPerTransaction' };
+    if (this.#bytes + bytes > limits.mailboxBytes) return { outcome: 'full', limit: 'mailboxBytes' };
+    const message = { transactionId: this.id, id, sequence: this.#entries.length + 1, type, data, storedAt: now };
+    const entry: Entry = { message, bytes, attempts: 0, deliveredAt: undefined, outcome: undefined };
+    this.#entries.push(entry);
+    this.#bytes += bytes;
+    this.#byName.set(id, entry);
+    if (key !== undefined) this.#byName.set(key, entry);
+    return { outcome: 'stored', message };
+  }
+
+  page({ after, limit, maxBytes = Infinity, tokenId }: ReadOptions, now: number): MailboxPage {
+    const messages: StoredMessage[] = [];
+    let bytes = 0;
+    const start = after === 'acked' ? this.#ackedSequence : after;
+    for (const entry of this.#entries.slice(start, start + limit)) {
+      bytes += entry.bytes;
+      if (messages.length > 0 && bytes > maxBytes) break;
+      messages.push(entry.message);
+    }
+    return { ...this.#position(now), messages, tokenIsGood: tokenId === undefined || this.tokens.has(tokenId) };
+  }
+
+  receipt(messageId: string, now: number): Receipt | undefined {
+    const entry = this.#byName.get(messageId);
+    // Else the name is a key of a message that has another id.
+    if (entry?.message.id !== messageId) return undefined;
+    const { message, attempts, deliveredAt, outcome } = entry;
+    return {
+      id: message.id,
+      sequence: message.sequence,
+      storedAt: message.storedAt,
+      transactionState: stateAt(this, now),
+      attempts,
+      ...(deliveredAt === undefined ? {} : { deliveredAt }),
+      ...(outcome?.kind === 'handled' ? { handledAt: outcome.at } : {}),
+      ...(outcome?.kind === 'handled' && outcome.reply !== undefined ? { reply: outcome.reply } : {}),
+      ...(outcome?.kind === 'failed' ? { failedAt: outcome.at, error: outcome.error } : {}),
+    };
+  }
+
+  record(now: number): TransactionRecord {
+    const { reference, metadata, anonymousOrigin } = this.#wanted;
+    return {
+      ...this.#position(now),
+      id: this.id,
+      createdAt: this.createdAt,
+      ...(reference === undefined ? {} : { reference }),
+      ...(metadata === undefined ? {} : { metadata }),
+      ...(anonymousOrigin === undefined ? {} : { anonymousOrigin }),
+      connections: [...this.connections.values()],
+    };
+  }
+
+  /** Whether it was open until now. */
+  settle(now: number): boolean {
+    const wasOpen = stateAt(this, now) === 'open';
+    if (wasOpen) this.#settledAt = now;
+    return wasOpen;
+  }
+
+  apply(runs: readonly EffectRun[]): void {
+    for (const { from, to, effect } of runs) {
+      for (const entry of this.#entries.slice(from - 1, to)) applyTo(entry, effect);
+    }
+    while (this.#entries[this.#ackedSequence]?.outcome !== undefined) this.#ackedSequence += 1;
+  }
+
+  #position(now: number): MailboxPosition {
+    const { expiresAt, lastSequence, ackedSequence } = this;
+    return { state: stateAt(this, now), expiresAt, lastSequence, ackedSequence };
+  }
+}
+
+function applyTo(entry: Entry, effect: Effect): void {
+  entry.attempts += effect.deliveries;
+  entry.deliveredAt ??= effect.deliveredAt;
+  if (entry.outcome === undefined) entry.outcome = effect.ifPending;
+  else if (entry.outcome.kind === 'failed') entry.outcome = effect.ifFailed ?? entry.outcome;
+}

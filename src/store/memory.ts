@@ -1,0 +1,298 @@
+/**
+ * The store that lives and dies with its process. Every call is done when it returns, so calls are in order and atomic by
+ * nature. Bounded only by the limits.
+ */
+import type { Clock } from '../clock.ts';
+import { RingbackError } from '../errors.ts';
+import { forgottenSince, stateAt } from './lifetime.ts';
+import { effectsOf, roundsOf } from './marks.ts';
+import { MemoryReferences } from './memory-references.ts';
+import { MemoryTickets } from './memory-tickets.ts';
+import type { MemoryTicket } from './memory-tickets.ts';
+import { MemoryTransaction } from './memory-transaction.ts';
+import { OpenCount } from './open-count.ts';
+import type {
+  AppendResult,
+  Capability,
+  ConnectionChanges,
+  MailboxPage,
+  Mark,
+  MarkedPosition,
+  NewMessage,
+  NewTicket,
+  NewTransaction,
+  OpenResult,
+  ReadOptions,
+  Receipt,
+  Store,
+  StoreLimits,
+  SweepResult,
+  TicketRecord,
+  TokenRecord,
+  TransactionMarks,
+  TransactionRecord,
+  TransactionState,
+} from './store.ts';
+
+/** Bounds the answer of {@link Store.transactionsByReference}. */
+const MOST_BY_REFERENCE = 100;
+
+export interface MemoryStoreOptions {
+  readonly limits: StoreLimits;
+  readonly clock: Clock;
+}
+
+export class MemoryStore implements Store {
+  readonly #limits: StoreLimits;
+  readonly #clock: Clock;
+  readonly #transactions = new Map<string, MemoryTransaction>();
+  readonly #references = new MemoryReferences();
+  readonly #byToken = new Map<string, { readonly transaction: MemoryTransaction; readonly tokenId: string }>();
+  readonly #byCallback = new Map<string, MemoryTransaction>();
+  readonly #byConnection = new Map<string, MemoryTransaction>();
+  readonly #tickets = new MemoryTickets();
+  readonly #openCount: OpenCount;
+  #closed = false;
+
+  constructor({ limits, clock }: MemoryStoreOptions) {
+    this.#limits = limits;
+    this.#clock = clock;
+    this.#openCount = new OpenCount(limits.openTransactions, (now) => {
+      const ends = [...this.#transactions.values()].filter((each) => stateAt(each, now) === 'open').map((each) => each.endsAt);
+      return { open: ends.length, earliestEnd: ends.reduce((a, b) => Math.min(a, b), Infinity) };
+    });
+  }
+
+  async open(wanted: NewTransaction): Promise<OpenResult> {
+    const now = this.#now();
+    const present = this.#transactions.get(wanted.id);
+    if (present !== undefined && this.#isForgotten(present, now)) this.#remove(present, now);
+    else if (present !== undefined) return repeatedOpen(present, wanted);
+    if (this.#references.isTaken(wanted.reference, now)) return { outcome: 'reference_taken' };
+    if (!this.#openCount.hasRoom(now)) return { outcome: 'full' };
+    const { token, callback } = wanted;
+    if (this.#byToken.has(token.hash) || (callback !== undefined && this.#byCallback.has(callback.hash))) throw inUse();
+    const transaction = new MemoryTransaction(wanted, now);
+    this.#transactions.set(wanted.id, transaction);
+    this.#references.add(transaction);
+    this.#grantToken(transaction, token);
+    if (callback !== undefined) this.#grantCallback(transaction, callback);
+    this.#openCount.opened(transaction.endsAt);
+    return { outcome: 'opened', createdAt: now, expiresAt: transaction.expiresAt };
+  }
+
+  async append(message: NewMessage): Promise<AppendResult> {
+    const now = this.#now();
+    return this.#find(message.transactionId, now)?.append(message, { now, limits: this.#limits }) ?? { outcome: 'unknown' };
+  }
+
+  async read(transactionId: string, options: ReadOptions): Promise<MailboxPage | undefined> {
+    const now = this.#now();
+    return this.#find(transactionId, now)?.page(options, now);
+  }
+
+  async mark(list: readonly TransactionMarks[]): Promise<readonly MarkedPosition[]> {
+    const now = this.#now();
+    return list.map(({ transactionId, marks }) => this.#markOne(this.#find(transactionId, now), marks));
+  }
+
+  async receipt(transactionId: string, messageId: string): Promise<Receipt | undefined> {
+    const now = this.#now();
+    return this.#find(transactionId, now)?.receipt(messageId, now);
+  }
+
+  async transaction(transactionId: string): Promise<TransactionRecord | undefined> {
+    const now = this.#now();
+    return this.#find(transactionId, now)?.record(now);
+  }
+
+  async transactionsByReference(reference: string): Promise<readonly TransactionRecord[]> {
+    const now = this.#now();
+    const found = this.#references.newestFirst(reference).filter((each) => !this.#isForgotten(each, now));
+    return found.slice(0, MOST_BY_REFERENCE).map((each) => each.record(now));
+  }
+
+  async settle(transactionId: string): Promise<TransactionState | undefined> {
+    const now = this.#now();
+    const transaction = this.#find(transactionId, now);
+    if (transaction?.settle(now) === true) this.#openCount.ended();
+    return transaction === undefined ? undefined : stateAt(transaction, now);
+  }
+
+  async forget(transactionId: string): Promise<boolean> {
+    const now = this.#now();
+    const transaction = this.#find(transactionId, now);
+    if (transaction !== undefined) this.#remove(transaction, now);
+    return transaction !== undefined;
+  }
+
+  async sweep(limit: number): Promise<SweepResult> {
+    const now = this.#now();
+    this.#tickets.dropLate(now);
+    const due = [...this.#transactions.values()].filter((each) => this.#isForgotten(each, now));
+    const slice = due.toSorted((a, b) => a.endsAt - b.endsAt).slice(0, limit);
+    for (const transaction of slice) this.#remove(transaction, now);
+    return { forgotten: slice.map(({ id }) => id), more: due.length > slice.length };
+  }
+
+  async addToken(transactionId: string, token: Capability): Promise<boolean> {
+    const transaction = this.#find(transactionId, this.#now());
+    if (transaction === undefined) return false;
+    if (transaction.tokens.get(token.id) === token.hash) return true;
+    if (transaction.tokens.has(token.id) || this.#byToken.has(token.hash)) throw inUse();
+    this.#grantToken(transaction, token);
+    return true;
+  }
+
+  async revokeToken(transactionId: string, tokenId: string): Promise<boolean> {
+    const transaction = this.#find(transactionId, this.#now());
+    const hash = transaction?.tokens.get(tokenId);
+    if (transaction === undefined || hash === undefined) return false;
+    transaction.tokens.delete(tokenId);
+    this.#byToken.delete(hash);
+    this.#tickets.dropOf(transaction, tokenId);
+    return true;
+  }
+
+  async findToken(hash: string): Promise<TokenRecord | undefined> {
+    const now = this.#now();
+    const found = this.#byToken.get(hash);
+    if (found === undefined || this.#isForgotten(found.transaction, now)) return undefined;
+    return { transactionId: found.transaction.id, tokenId: found.tokenId };
+  }
+
+  async addCallback(transactionId: string, callback: Capability): Promise<boolean> {
+    const transaction = this.#find(transactionId, this.#now());
+    if (transaction === undefined) return false;
+    if (transaction.callbacks.get(callback.id) === callback.hash) return true;
+    if (transaction.callbacks.has(callback.id) || this.#byCallback.has(callback.hash)) throw inUse();
+    this.#grantCallback(transaction, callback);
+    return true;
+  }
+
+  async revokeCallback(transactionId: string, callbackId: string): Promise<boolean> {
+    const transaction = this.#find(transactionId, this.#now());
+    const hash = transaction?.callbacks.get(callbackId);
+    if (transaction === undefined || hash === undefined) return false;
+    transaction.callbacks.delete(callbackId);
+    return this.#byCallback.delete(hash);
+  }
+
+  async findCallback(hash: string): Promise<string | undefined> {
+    const now = this.#now();
+    const transaction = this.#byCallback.get(hash);
+    return transaction === undefined || this.#isForgotten(transaction, now) ? undefined : transaction.id;
+  }
+
+  async addTicket({ hash, transactionId, tokenId, ttlMs }: NewTicket): Promise<boolean> {
+    const now = this.#now();
+    const transaction = this.#find(transactionId, now);
+    if (transaction === undefined || (tokenId !== undefined && !transaction.tokens.has(tokenId))) return false;
+    const present = this.#tickets.find(hash);
+    if (present !== undefined && present.transaction !== transaction) throw inUse();
+    if (present === undefined) this.#tickets.add({ hash, transaction, tokenId, expiresAt: now + ttlMs });
+    return true;
+  }
+
+  async findTicket(hash: string): Promise<TicketRecord | undefined> {
+    const ticket = this.#goodTicket(hash, this.#now());
+    if (ticket === undefined) return undefined;
+    const { transaction, tokenId } = ticket;
+    const connectionId = this.#tickets.connectionOf(ticket);
+    return {
+      transactionId: transaction.id,
+      ...(tokenId === undefined ? {} : { tokenId }),
+      ...(connectionId === undefined ? {} : { connectionId }),
+    };
+  }
+
+  async bindTicket(hash: string, connectionId: string): Promise<boolean> {
+    const ticket = this.#goodTicket(hash, this.#now());
+    if (ticket === undefined) return false;
+    const boundTo = this.#tickets.connectionOf(ticket);
+    if (boundTo === undefined) this.#tickets.bind(ticket, connectionId);
+    return boundTo === undefined || boundTo === connectionId;
+  }
+
+  async saveConnections({ added, removed }: ConnectionChanges): Promise<void> {
+    const now = this.#now();
+    for (const row of added) {
+      const transaction = this.#find(row.transactionId, now);
+      if (transaction === undefined) continue;
+      this.#byConnection.get(row.id)?.connections.delete(row.id);
+      transaction.connections.set(row.id, row);
+      this.#byConnection.set(row.id, transaction);
+    }
+    for (const id of removed) {
+      this.#byConnection.get(id)?.connections.delete(id);
+      this.#byConnection.delete(id);
+      this.#tickets.dropBoundTo(id);
+    }
+  }
+
+  async check(): Promise<void> {
+    this.#now();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#closed = true;
+  }
+
+  /** The time of a call; nothing can be asked without it. */
+  #now(): number {
+    if (this.#closed) throw new RingbackError('store_unavailable', { detail: 'The store is closed.' });
+    return this.#clock.now();
+  }
+
+  #isForgotten(transaction: MemoryTransaction, now: number): boolean {
+    return transaction.endsAt <= forgottenSince(now, this.#limits.retentionMs);
+  }
+
+  #find(transactionId: string, now: number): MemoryTransaction | undefined {
+    const transaction = this.#transactions.get(transactionId);
+    return transaction === undefined || this.#isForgotten(transaction, now) ? undefined : transaction;
+  }
+
+  #goodTicket(hash: string, now: number): MemoryTicket | undefined {
+    const ticket = this.#tickets.find(hash);
+    if (ticket === undefined || this.#isForgotten(ticket.transaction, now)) return undefined;
+    return ticket.expiresAt <= now && this.#tickets.connectionOf(ticket) === undefined ? undefined : ticket;
+  }
+
+  #markOne(transaction: MemoryTransaction | undefined, marks: readonly Mark[]): MarkedPosition {
+    if (transaction === undefined) return undefined;
+    for (const round of roundsOf(marks)) transaction.apply(effectsOf(round, transaction));
+    const { lastSequence, ackedSequence } = transaction;
+    return { lastSequence, ackedSequence };
+  }
+
+  #grantToken(transaction: MemoryTransaction, { id, hash }: Capability): void {
+    transaction.tokens.set(id, hash);
+    this.#byToken.set(hash, { transaction, tokenId: id });
+  }
+
+  #grantCallback(transaction: MemoryTransaction, { id, hash }: Capability): void {
+    transaction.callbacks.set(id, hash);
+    this.#byCallback.set(hash, transaction);
+  }
+
+  #remove(transaction: MemoryTransaction, now: number): void {
+    if (stateAt(transaction, now) === 'open') this.#openCount.ended();
+    this.#references.delete(transaction);
+    for (const hash of transaction.tokens.values()) this.#byToken.delete(hash);
+    for (const hash of transaction.callbacks.values()) this.#byCallback.delete(hash);
+    for (const id of transaction.connections.keys()) this.#byConnection.delete(id);
+    this.#tickets.dropOf(transaction);
+    this.#transactions.delete(transaction.id);
+  }
+}
+
+/** An `open` whose answer was lost is asked again with the same secrets; anything else is another's id. */
+function repeatedOpen(present: MemoryTransaction, wanted: NewTransaction): OpenResult {
+  if (present.tokens.get(wanted.token.id) !== wanted.token.hash) throw inUse();
+  return { outcome: 'opened', createdAt: present.createdAt, expiresAt: present.expiresAt };
+}
+
+function inUse(): RingbackError {
+  return new RingbackError('internal_error', { detail: 'An id or hash that has to be new is in use.' });
+}

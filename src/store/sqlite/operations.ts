@@ -1,0 +1,228 @@
+/** Each method of the port on the tables. Runs inside a transaction that somebody else begins and commits. */
+import type { DatabaseSync } from 'node:sqlite';
+import { forgottenSince, stateAt } from '../lifetime.ts';
+import type { MailboxPosition, NewTransaction, OpenResult, StoreLimits, TransactionRecord } from '../store.ts';
+import { Capabilities, Connections, Tickets } from './access.ts';
+import type { Operations, Read, Write } from './calls.ts';
+import { Mailbox } from './mailbox.ts';
+import { SCHEMA_VERSION } from './schema.ts';
+import { Transactions } from './transactions.ts';
+import type { DescribedRow, TransactionRow } from './transactions.ts';
+
+interface Tables {
+  readonly transactions: Transactions;
+  readonly mailbox: Mailbox;
+  readonly tokens: Capabilities;
+  readonly callbacks: Capabilities;
+  readonly tickets: Tickets;
+  readonly connections: Connections;
+  /** Told of every transaction whose rows were deleted. */
+  readonly onRemoved: () => void;
+}
+
+export interface AllOperations {
+  readonly reads: Operations<Read>;
+  readonly writes: Operations<Write>;
+  /** To be called when what was written will not be committed. */
+  readonly undone: () => void;
+  /** Whether the rows of a transaction were deleted since this was last asked. */
+  readonly takeRemoved: () => boolean;
+}
+
+export function prepareOperations(database: DatabaseSync, limits: StoreLimits): AllOperations {
+  const transactions = new Transactions(database, limits);
+  let hasRemoved = false;
+  const tables: Tables = {
+    transactions,
+    mailbox: new Mailbox(database, limits),
+    tokens: new Capabilities(database, 'tokens'),
+    callbacks: new Capabilities(database, 'callbacks'),
+    tickets: new Tickets(database),
+    connections: new Connections(database),
+    onRemoved: () => {
+      hasRemoved = true;
+    },
+  };
+  const since = (now: number): number => forgottenSince(now, limits.retentionMs);
+  return {
+    reads: readsOf(tables, since),
+    writes: { ...lifeOf(tables), ...mailboxWritesOf(tables), ...accessOf(tables, since), check: () => touch(database) },
+    undone: () => transactions.openCount.reset(),
+    takeRemoved() {
+      const taken = hasRemoved;
+      hasRemoved = false;
+      return taken;
+    },
+  };
+}
+
+function readsOf(tables: Tables, since: (now: number) => number): Operations<Read> {
+  const { transactions, mailbox, tokens, callbacks, tickets } = tables;
+  return {
+    read(now, id, options) {
+      const found = transactions.find(id, now);
+      if (found === undefined) return undefined;
+      const tokenIsGood = options.tokenId === undefined || tokens.hashOf(found.tx, options.tokenId) !== undefined;
+      const position = positionOf(tables, found, now);
+      const after = options.after === 'acked' ? position.ackedSequence : options.after;
+      return { ...position, messages: mailbox.messages(found, { ...options, after }), tokenIsGood };
+    },
+    receipt(now, id, messageId) {
+      const found = transactions.find(id, now);
+      return found === undefined ? undefined : mailbox.receipt(found, messageId, now);
+    },
+    transaction(now, id) {
+      const found = transactions.describe(id, now);
+      return found === undefined ? undefined : recordOf(tables, found, now);
+    },
+    transactionsByReference: (now, reference) =>
+      transactions.byReference(reference, now).map((row) => recordOf(tables, row, now)),
+    findToken(now, hash) {
+      const found = tokens.find(hash, since(now));
+      return found === undefined ? undefined : { transactionId: found.transactionId, tokenId: found.id };
+    },
+    findCallback: (now, hash) => callbacks.find(hash, since(now))?.transactionId,
+    findTicket(now, hash) {
+      const found = tickets.find(hash, since(now), now);
+      if (found === undefined) return undefined;
+      const { transactionId, tokenId, connectionId } = found;
+      return {
+        transactionId,
+        ...(tokenId === undefined ? {} : { tokenId }),
+        ...(connectionId === undefined ? {} : { connectionId }),
+      };
+    },
+  };
+}
+
+function lifeOf(tables: Tables): Operations<'open' | 'settle' | 'forget' | 'sweep'> {
+  const { transactions, tickets } = tables;
+  return {
+    open: (now, wanted) => open(tables, wanted, now),
+    settle(now, id) {
+      const found = transactions.find(id, now);
+      return found === undefined ? undefined : transactions.settle(found, now);
+    },
+    forget(now, id) {
+      const found = transactions.find(id, now);
+      if (found !== undefined) remove(tables, found, now);
+      return found !== undefined;
+    },
+    sweep(now, limit) {
+      tickets.dropLate(now);
+      // One more than wanted tells whether there are more.
+      const due = transactions.due(limit + 1, now);
+      const slice = due.slice(0, limit);
+      for (const each of slice) remove(tables, each, now);
+      return { forgotten: slice.map(({ id }) => id), more: due.length > slice.length };
+    },
+  };
+}
+
+function mailboxWritesOf({ transactions, mailbox }: Tables): Operations<'append' | 'mark'> {
+  return {
+    append(now, message) {
+      const found = transactions.find(message.transactionId, now);
+      return found === undefined ? { outcome: 'unknown' } : mailbox.append(found, message, now);
+    },
+    mark: (now, list) =>
+      list.map(({ transactionId, marks }) => {
+        const found = transactions.find(transactionId, now);
+        return found === undefined ? undefined : mailbox.mark(found.tx, marks);
+      }),
+  };
+}
+
+function accessOf(
+  { transactions, tokens, callbacks, tickets, connections }: Tables,
+  since: (now: number) => number,
+): Operations<'addToken' | 'revokeToken' | 'addCallback' | 'revokeCallback' | 'addTicket' | 'bindTicket' | 'saveConnections'> {
+  return {
+    addToken(now, id, token) {
+      const found = transactions.find(id, now);
+      if (found !== undefined) tokens.add(found.tx, token);
+      return found !== undefined;
+    },
+    revokeToken(now, id, tokenId) {
+      const found = transactions.find(id, now);
+      if (found === undefined || !tokens.revoke(found.tx, tokenId)) return false;
+      tickets.dropOfToken(found.tx, tokenId);
+      return true;
+    },
+    addCallback(now, id, callback) {
+      const found = transactions.find(id, now);
+      if (found !== undefined) callbacks.add(found.tx, callback);
+      return found !== undefined;
+    },
+    revokeCallback(now, id, callbackId) {
+      const found = transactions.find(id, now);
+      return found !== undefined && callbacks.revoke(found.tx, callbackId);
+    },
+    addTicket(now, ticket) {
+      const found = transactions.find(ticket.transactionId, now);
+      if (found === undefined) return false;
+      if (ticket.tokenId !== undefined && tokens.hashOf(found.tx, ticket.tokenId) === undefined) return false;
+      if (!tickets.add(found.tx, ticket, now)) throw new Error('the hash of a ticket is in use');
+      return true;
+    },
+    bindTicket: (now, hash, connectionId) => tickets.bind({ hash, connectionId }, since(now), now),
+    saveConnections(now, { added, removed }) {
+      for (const row of added) {
+        const found = transactions.find(row.transactionId, now);
+        if (found !== undefined) connections.save(found.tx, row);
+      }
+      for (const id of removed) {
+        connections.remove(id);
+        tickets.dropOfConnection(id);
+      }
+    },
+  };
+}
+
+function open(tables: Tables, wanted: NewTransaction, now: number): OpenResult {
+  const { transactions, tokens, callbacks } = tables;
+  const { id, reference, token, callback } = wanted;
+  const present = transactions.find(id, now);
+  if (present !== undefined) {
+    // The answer to this very call was lost and it is repeated; with other secrets it is another's id.
+    if (tokens.hashOf(present.tx, token.id) !== token.hash) throw new Error('the id of a transaction is in use');
+    return { outcome: 'opened', createdAt: present.createdAt, expiresAt: present.expiresAt };
+  }
+  const forgotten = transactions.findForgotten(id, now);
+  if (forgotten !== undefined) remove(tables, forgotten, now);
+  if (reference !== undefined && transactions.isOpenByReference(reference, now)) return { outcome: 'reference_taken' };
+  if (!transactions.openCount.hasRoom(now)) return { outcome: 'full' };
+  const { tx, expiresAt } = transactions.insert(wanted, now);
+  tokens.add(tx, token);
+  if (callback !== undefined) callbacks.add(tx, callback);
+  return { outcome: 'opened', createdAt: now, expiresAt };
+}
+
+function remove(tables: Tables, row: TransactionRow, now: number): void {
+  const { transactions, mailbox, tokens, callbacks, tickets, connections } = tables;
+  for (const table of [mailbox, tokens, callbacks, tickets, connections]) table.delete(row.tx);
+  transactions.delete(row, now);
+  tables.onRemoved();
+}
+
+function positionOf({ mailbox }: Tables, row: TransactionRow, now: number): MailboxPosition {
+  return { state: stateAt(row, now), expiresAt: row.expiresAt, ...mailbox.position(row.tx) };
+}
+
+function recordOf(tables: Tables, row: DescribedRow, now: number): TransactionRecord {
+  const { id, tx, createdAt, reference, metadata, anonymousOrigin } = row;
+  return {
+    ...positionOf(tables, row, now),
+    id,
+    createdAt,
+    ...(reference === undefined ? {} : { reference }),
+    ...(metadata === undefined ? {} : { metadata }),
+    ...(anonymousOrigin === undefined ? {} : { anonymousOrigin }),
+    connections: tables.connections.of(tx, id),
+  };
+}
+
+/** Writes a page of the file, and with it proves that this can be done; what it says stays the same. */
+function touch(database: DatabaseSync): void {
+  database.exec(`PRAGMA user_version = ${SCHEMA_VERSION}`);
+}

@@ -1,0 +1,136 @@
+/** The table of transactions: their life and their limit. Knows nothing of messages or of who may do what. */
+import type { DatabaseSync, StatementSync } from 'node:sqlite';
+import { forgottenSince, stateAt } from '../lifetime.ts';
+import type { Lifetime } from '../lifetime.ts';
+import { OpenCount } from '../open-count.ts';
+import type { NewTransaction, StoreLimits, TransactionState } from '../store.ts';
+import { integer, text, textOrNone } from './columns.ts';
+import type { Row } from './columns.ts';
+
+const FIELDS = 'tx, id, created_at, expires_at, ends_at, settled';
+const MOST_BY_REFERENCE = 100;
+
+/** What nearly every operation needs to know of a transaction. */
+export interface TransactionRow extends Lifetime {
+  /** The key of its rows in all tables. */
+  readonly tx: number;
+  readonly id: string;
+  readonly createdAt: number;
+  readonly expiresAt: number;
+}
+
+export interface DescribedRow extends TransactionRow {
+  readonly reference: string | undefined;
+  readonly metadata: string | undefined;
+  readonly anonymousOrigin: string | undefined;
+}
+
+export class Transactions {
+  readonly openCount: OpenCount;
+  readonly #retentionMs: number;
+  readonly #find: StatementSync;
+  readonly #findForgotten: StatementSync;
+  readonly #describe: StatementSync;
+  readonly #byReference: StatementSync;
+  readonly #openByReference: StatementSync;
+  readonly #insert: StatementSync;
+  readonly #settle: StatementSync;
+  readonly #due: StatementSync;
+  readonly #delete: StatementSync;
+
+  constructor(database: DatabaseSync, limits: StoreLimits) {
+    this.#retentionMs = limits.retentionMs;
+    this.#find = database.prepare(`SELECT ${FIELDS} FROM transactions WHERE id = ? AND ends_at > ?`);
+    this.#findForgotten = database.prepare(`SELECT ${FIELDS} FROM transactions WHERE id = ? AND ends_at <= ?`);
+    this.#describe = database.prepare('SELECT * FROM transactions WHERE id = ? AND ends_at > ?');
+    this.#byReference = database.prepare(
+      `SELECT * FROM transactions WHERE reference = ? AND ends_at > ? ORDER BY created_at DESC, tx DESC LIMIT ${MOST_BY_REFERENCE}`,
+    );
+    this.#openByReference = database.prepare(
+      'SELECT tx FROM transactions WHERE reference = ? AND ends_at > ? AND settled = 0 LIMIT 1',
+    );
+    this.#insert = database.prepare(
+      `INSERT INTO transactions (id, created_at, expires_at, ends_at, reference, anonymous_origin, metadata)
+       VALUES (?1, ?2, ?3, ?3, ?4, ?5, ?6)`,
+    );
+    this.#settle = database.prepare('UPDATE transactions SET ends_at = ?, settled = 1 WHERE tx = ?');
+    this.#due = database.prepare(`SELECT ${FIELDS} FROM transactions WHERE ends_at <= ? ORDER BY ends_at, tx LIMIT ?`);
+    this.#delete = database.prepare('DELETE FROM transactions WHERE tx = ?');
+    const count = database.prepare('SELECT count(*) AS open, min(ends_at) AS earliest FROM transactions WHERE ends_at > ?');
+    this.openCount = new OpenCount(limits.openTransactions, (now) => {
+      const row = count.get(now) ?? {};
+      return { open: integer(row, 'open'), earliestEnd: row['earliest'] === null ? Infinity : integer(row, 'earliest') };
+    });
+  }
+
+  /** Undefined: unknown or forgotten. */
+  find(id: string, now: number): TransactionRow | undefined {
+    const row = this.#find.get(id, forgottenSince(now, this.#retentionMs));
+    return row === undefined ? undefined : transactionRow(row);
+  }
+
+  /** One that is forgotten, while its rows are still there. */
+  findForgotten(id: string, now: number): TransactionRow | undefined {
+    const row = this.#findForgotten.get(id, forgottenSince(now, this.#retentionMs));
+    return row === undefined ? undefined : transactionRow(row);
+  }
+
+  describe(id: string, now: number): DescribedRow | undefined {
+    const row = this.#describe.get(id, forgottenSince(now, this.#retentionMs));
+    return row === undefined ? undefined : describedRow(row);
+  }
+
+  byReference(reference: string, now: number): readonly DescribedRow[] {
+    return this.#byReference.all(reference, forgottenSince(now, this.#retentionMs)).map(describedRow);
+  }
+
+  isOpenByReference(reference: string, now: number): boolean {
+    return this.#openByReference.get(reference, now) !== undefined;
+  }
+
+  insert(wanted: NewTransaction, now: number): { readonly tx: number; readonly expiresAt: number } {
+    const { id, ttlMs, reference = null, anonymousOrigin = null, metadata = null } = wanted;
+    const expiresAt = now + ttlMs;
+    const { lastInsertRowid } = this.#insert.run(id, now, expiresAt, reference, anonymousOrigin, metadata);
+    this.openCount.opened(expiresAt);
+    return { tx: Number(lastInsertRowid), expiresAt };
+  }
+
+  settle(transaction: TransactionRow, now: number): TransactionState {
+    const state = stateAt(transaction, now);
+    if (state !== 'open') return state;
+    this.#settle.run(now, transaction.tx);
+    this.openCount.ended();
+    return 'settled';
+  }
+
+  /** Those that are forgotten, oldest first. */
+  due(limit: number, now: number): readonly TransactionRow[] {
+    return this.#due.all(forgottenSince(now, this.#retentionMs), limit).map(transactionRow);
+  }
+
+  delete(transaction: TransactionRow, now: number): void {
+    this.#delete.run(transaction.tx);
+    if (stateAt(transaction, now) === 'open') this.openCount.ended();
+  }
+}
+
+function transactionRow(row: Row): TransactionRow {
+  return {
+    tx: integer(row, 'tx'),
+    id: text(row, 'id'),
+    createdAt: integer(row, 'created_at'),
+    expiresAt: integer(row, 'expires_at'),
+    endsAt: integer(row, 'ends_at'),
+    settled: integer(row, 'settled') === 1,
+  };
+}
+
+function describedRow(row: Row): DescribedRow {
+  return {
+    ...transactionRow(row),
+    reference: textOrNone(row, 'reference'),
+    metadata: textOrNone(row, 'metadata'),
+    anonymousOrigin: textOrNone(row, 'anonymous_origin'),
+  };
+}

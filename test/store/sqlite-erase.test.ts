@@ -1,0 +1,153 @@
+/** What is forgotten is in no file any more, byte for byte. */
+import assert from 'node:assert/strict';
+import { DatabaseSync } from 'node:sqlite';
+import { test } from 'node:test';
+import type { SqliteStore } from '../../src/store/sqlite/sqlite.ts';
+import { ManualClock } from '../fixtures/manual-clock.ts';
+import { bytesOf, Folder, openStore } from './sqlite-fixture.ts';
+
+/** Everything that a transaction can hold, each with the canary in it. */
+const PLACES = [
+  'id',
+  'reference',
+  'metadata',
+  'origin',
+  'message',
+  'key',
+  'type',
+  'data',
+  'reply',
+  'error',
+  'connection',
+  'hash',
+];
+
+function canary(id: string, place: string): string {
+  return `canary-${id}-${place}-`;
+}
+
+interface Shape {
+  /** How much data each message has. */
+  readonly bytes: (index: number) => number;
+  readonly messages: number;
+}
+
+async function fill(store: SqliteStore, id: string, { bytes, messages }: Shape): Promise<void> {
+  const mark = (place: string): string => canary(id, place);
+  await store.open({
+    id: mark('id'),
+    ttlMs: 1_000,
+    token: { id: mark('hash'), hash: mark('hash') },
+    callback: { id: mark('hash'), hash: mark('hash') },
+    reference: mark('reference'),
+    metadata: JSON.stringify({ note: mark('metadata').repeat(60) }),
+    anonymousOrigin: mark('origin'),
+  });
+  const transactionId = mark('id');
+  for (let index = 1; index <= messages; index += 1) {
+    const data = JSON.stringify(mark('data').repeat(Math.ceil(bytes(index) / 20)));
+    await store.append({ transactionId, id: mark('message') + index, key: mark('key') + index, type: mark('type'), data });
+  }
+  await store.mark([
+    {
+      transactionId,
+      marks: [
+        { kind: 'failed', sequence: 1, error: mark('error'), at: 1 },
+        { kind: 'handled', upTo: 2, except: [], reply: JSON.stringify(mark('reply').repeat(100)), at: 1 },
+      ],
+    },
+  ]);
+  await store.addTicket({ hash: mark('hash'), transactionId, tokenId: mark('hash'), ttlMs: 1_000 });
+  const connection = { id: mark('connection'), transactionId, node: mark('connection'), transport: mark('connection'), since: 1 };
+  await store.saveConnections({ added: [connection], removed: [] });
+}
+
+function assertPresent(bytes: string, id: string): void {
+  for (const place of PLACES) assert.ok(bytes.includes(canary(id, place)), `${place} of ${id} was there before`);
+}
+
+function assertGone(bytes: string, id: string): void {
+  assert.equal(bytes.split(`canary-${id}-`).length - 1, 0, `nothing of ${id} is left`);
+}
+
+test('forget leaves no byte of a transaction in any file, and its neighbours whole', async () => {
+  using folder = new Folder();
+  await using store = await openStore(folder.file());
+  const shapes: Record<string, Shape> = {
+    small: { bytes: () => 40, messages: 20 },
+    large: { bytes: (index) => 200_000 / index, messages: 4 },
+    after: { bytes: () => 40, messages: 20 },
+  };
+  for (const [id, shape] of Object.entries(shapes)) await fill(store, id, shape);
+  const before = bytesOf(folder.path);
+  for (const id of Object.keys(shapes)) assertPresent(before, id);
+  for (const id of ['large', 'small']) {
+    assert.equal(await store.forget(canary(id, 'id')), true);
+    assertGone(bytesOf(folder.path), id);
+  }
+  assertPresent(bytesOf(folder.path), 'after');
+  assert.equal((await store.read(canary('after', 'id'), { after: 0, limit: 100 }))?.messages.length, 20);
+});
+
+test('forget leaves no byte where pages were split and merged by hundreds of neighbours', async () => {
+  using folder = new Folder();
+  await using store = await openStore(folder.file());
+  const count = 240;
+  const shape: Shape = { bytes: (index) => (index * 97) % 700, messages: 6 };
+  // In an order of its own, so that rows land between others and pages split.
+  const ids = Array.from({ length: count }, (_, index) => `${(index * 89) % count}n`);
+  for (let start = 0; start < count; start += 24)
+    await Promise.all(ids.slice(start, start + 24).map((id) => fill(store, id, shape)));
+  const before = bytesOf(folder.path);
+  for (const id of ids) assertPresent(before, id);
+  const order = ids.toSorted((a, b) => ((Number.parseInt(a, 10) * 31) % 97) - ((Number.parseInt(b, 10) * 31) % 97));
+  const gone: string[] = [];
+  for (let start = 0; start < count - 12; start += 12) {
+    const some = order.slice(start, start + 12);
+    await Promise.all(some.map((id) => store.forget(canary(id, 'id'))));
+    gone.push(...some);
+    const bytes = bytesOf(folder.path);
+    for (const id of gone) assertGone(bytes, id);
+  }
+  // The pages that had their rows are written again; nothing may come back from a cache.
+  for (const id of order.slice(-12)) await store.append({ transactionId: canary(id, 'id'), id: 'more', type: 'x', data: '1' });
+  await fill(store, 'late', shape);
+  const bytes = bytesOf(folder.path);
+  for (const id of gone) assertGone(bytes, id);
+  for (const id of order.slice(-12)) assertPresent(bytes, id);
+});
+
+test('sweep leaves no byte of what it forgot', async () => {
+  using folder = new Folder();
+  const clock = new ManualClock();
+  await using store = await openStore(folder.file(), { clock, limits: { retentionMs: 1_000 } });
+  for (const id of ['a', 'b']) await fill(store, id, { bytes: () => 3_000, messages: 5 });
+  await store.settle(canary('b', 'id'));
+  clock.advance(1_000);
+  assertPresent(bytesOf(folder.path), 'b');
+  assert.deepEqual((await store.sweep(10)).forgotten, [canary('b', 'id')]);
+  const bytes = bytesOf(folder.path);
+  assertGone(bytes, 'b');
+  assertPresent(bytes, 'a');
+});
+
+test('a ticket that waited too long is swept from its table, and its bytes go with its transaction', async () => {
+  using folder = new Folder();
+  const clock = new ManualClock();
+  await using store = await openStore(folder.file(), { clock });
+  await store.open({ id: 'a', ttlMs: 1e9, token: { id: 't', hash: 'h' } });
+  for (const hash of ['canary-late', 'canary-bound']) await store.addTicket({ hash, transactionId: 'a', ttlMs: 60_000 });
+  await store.bindTicket('canary-bound', 'connection');
+  clock.advance(60_000);
+  await store.sweep(1);
+  // By SQLite itself, which shares its locks between the connections of a process.
+  const database = new DatabaseSync(folder.file(), { readOnly: true });
+  const rows = database.prepare('SELECT hash FROM tickets').all();
+  assert.deepEqual(
+    rows.map(({ hash }) => hash),
+    ['canary-bound'],
+  );
+  database.close();
+  assert.equal(await store.forget('a'), true);
+  assert.ok(!bytesOf(folder.path).includes('canary-'));
+});
