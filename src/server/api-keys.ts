@@ -1,6 +1,11 @@
 /** The keys of back ends: known here only by their hashes, compared in constant time. */
 import { timingSafeEqual } from 'node:crypto';
-import { hashSecret } from '../transactions/secrets.ts';
+import { hashSecret, newSecret } from '../transactions/secrets.ts';
+
+/** A new key, for a server that was given none. */
+export function newApiKey(): string {
+  return newSecret('api-key');
+}
 
 export class ApiKeys {
   readonly #hashes: readonly Buffer[];

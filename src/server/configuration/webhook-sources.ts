@@ -54,8 +54,8 @@ const sourceSchema = z.strictObject({
   preset,
   secrets: z
     .array(secretSchema, { error: `expected a list of 1 to ${MOST_SECRETS} secrets` })
-    .min(1, { error: `expected 1 to ${MOST_SECRETS} secrets` })
-    .max(MOST_SECRETS, { error: `expected 1 to ${MOST_SECRETS} secrets` }),
+    .min(1, { error: `expected a list of 1 to ${MOST_SECRETS} secrets` })
+    .max(MOST_SECRETS, { error: `expected a list of 1 to ${MOST_SECRETS} secrets` }),
   transaction: pointer,
   type: pointer.prefault('/type'),
 });
