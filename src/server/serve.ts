@@ -13,8 +13,8 @@ export interface Serving {
   drain(): Promise<void>;
 }
 
-/** The part of the time for a drain in which pages are sent away; the rest is for what is under way. */
-const FAREWELL_SHARE = 0.6;
+/** The part of the time for a drain after which all pages are gone; the rest is for what else is under way. */
+const FAREWELL_SHARE = 0.8;
 
 /** Starts listening; resolves when connections are accepted. Rejects as `listen` or the opening of the store does. */
 export async function serve(configuration: Configuration, context: Context): Promise<Serving> {
@@ -25,6 +25,7 @@ export async function serve(configuration: Configuration, context: Context): Pro
     assembly.origins.useListenAddress(port);
     assembly.addresses.useListenAddress(url);
     const metricsServer = await serveMetrics(configuration, assembly.metrics);
+    if (metricsServer !== undefined) context.logger?.info({ event: 'metrics.listening', port: portOf(metricsServer.address()) });
     return { url, drain: () => drain(assembly, metricsServer, configuration.drainSeconds * 1000) };
   } catch (error) {
     await assembly.close();
@@ -36,11 +37,18 @@ async function drain(assembly: Assembly, metricsServer: Server | undefined, with
   const end = performance.now() + withinMs;
   await assembly.drain(withinMs * FAREWELL_SHARE);
   const cut = setTimeout(() => assembly.server.closeAllConnections(), Math.max(0, (end - performance.now()) / 2));
-  // Connections without a request under way are closed by it, the others when they were answered.
+  await closed(assembly.server);
   await assembly.close();
   clearTimeout(cut);
   metricsServer?.closeAllConnections();
   metricsServer?.close();
+}
+
+/** Fastify closes only what it has opened itself. Idle connections go at once, the others when they were answered. */
+async function closed(server: Server): Promise<void> {
+  await new Promise<void>((resolve) => {
+    server.close(() => resolve());
+  });
 }
 
 async function serveMetrics({ host, metricsPort }: Configuration, { registry }: Metrics): Promise<Server | undefined> {

@@ -21,6 +21,9 @@ import { serveNegotiate } from './serve-negotiate.ts';
 import { ignoreSocketError, serveUpgrade } from './serve-upgrade.ts';
 import { PendingUpgrade, responseOn } from './pending-upgrade.ts';
 
+/** The part of a drain over which the good-byes are spread; in the rest of it clients may answer them. */
+const SPREAD_SHARE = 0.6;
+
 export class Endpoint<P> implements AsyncDisposable {
   readonly #surroundings: Surroundings<P>;
   readonly #webSocketServer: WebSocketServer;
@@ -85,13 +88,15 @@ export class Endpoint<P> implements AsyncDisposable {
 
   /**
    * No negotiate and no new connection from now on: 503 with Retry-After. Open connections get a close that allows a
-   * reconnect, spread evenly over `withinMs`. Resolves when all are gone; those that have not answered the close within
-   * `closeTimeoutMs` behind that are cut off.
+   * reconnect, spread evenly over the first part of `withinMs`. Resolves when all are gone, at the end of that time at the
+   * latest: whoever has not answered by then, or within `closeTimeoutMs` of the last close, is cut off.
    */
   async drain(withinMs: number): Promise<void> {
     const { table, settings } = this.#surroundings;
     this.#surroundings.isDraining = true;
-    await closeGradually({ table, clock: settings.clock, withinMs, graceMs: settings.closeTimeoutMs });
+    const spreadMs = withinMs * SPREAD_SHARE;
+    const graceMs = Math.min(settings.closeTimeoutMs, withinMs - spreadMs);
+    await closeGradually({ table, clock: settings.clock, withinMs: spreadMs, graceMs });
   }
 
   /** The same without patience: the good-byes are handed to the sockets, then all is cut off. */
