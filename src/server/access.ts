@@ -70,6 +70,12 @@ export class Access {
     return caller;
   }
 
+  /** Whether the request shows an API key, which is then the only thing that decides about it. */
+  showsApiKey(request: IncomingMessage): boolean {
+    const bearer = bearerOf(request);
+    return bearer !== undefined && this.#options.apiKeys.includes(hashSecret(bearer));
+  }
+
   /** @throws RingbackError rate_limited, when this address has shown too many bad credentials */
   async countFailure(request: IncomingMessage): Promise<void> {
     await this.#options.failedCredentials.count(this.#options.addresses.of(request));

@@ -5,8 +5,11 @@ import { RingbackError } from '../errors.ts';
 /** No credential of ours is longer; what is, is not even hashed. */
 const LONGEST_CREDENTIAL = 512;
 
-/** Headers of which a second one would be a way to be read differently by a proxy and by us. */
-const ONCE = ['authorization', 'content-type', 'origin', 'idempotency-key', 'content-length', 'host'] as const;
+/**
+ * Headers of which a second one would be a way to be read differently by a proxy and by us. Two origins need no rule: Node
+ * joins them to one text, which no list has.
+ */
+const ONCE = ['authorization', 'content-type', 'idempotency-key', 'content-length', 'host'] as const;
 
 /** @throws RingbackError malformed_request */
 export function requireSingleHeaders(request: IncomingMessage): void {

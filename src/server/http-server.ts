@@ -26,6 +26,8 @@ export function createHttpServer({ listener, endpoint, hubPath }: HttpServerOpti
     requestTimeout: REQUEST_TIMEOUT_MS,
     connectionsCheckingInterval: CHECK_EVERY_MS,
     keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
+    // Any other offer, such as the `h2c` of Java's HTTP client, may be ignored: it is the plain request that it also is.
+    shouldUpgradeCallback: ({ headers }) => headers.upgrade?.toLowerCase() === 'websocket',
   });
   server.on('request', (request: IncomingMessage, response: ServerResponse) => {
     const rest = below(request.url, hubPath);
@@ -43,7 +45,7 @@ export function createHttpServer({ listener, endpoint, hubPath }: HttpServerOpti
 /** What follows the path of the hub, which is matched as SignalR does: without regard to case. */
 function below(url: string | undefined, hubPath: string): '' | '/' | '/negotiate' | undefined {
   const path = (url ?? '').split('?', 1)[0]?.toLowerCase() ?? '';
-  if (!path.startsWith(hubPath)) return undefined;
+  if (!path.startsWith(hubPath.toLowerCase())) return undefined;
   const rest = path.slice(hubPath.length);
   return rest === '' || rest === '/' || rest === '/negotiate' ? rest : undefined;
 }

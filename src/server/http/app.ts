@@ -3,7 +3,8 @@
  */
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import type { RequestListener, Server } from 'node:http';
-import { RingbackError } from '../../errors.ts';
+import type { Socket } from 'node:net';
+import { RingbackError, type ErrorCode } from '../../errors.ts';
 import { JsonTextError, parseJsonBytes, type JsonDocument } from '../../json/json-text.ts';
 import type { Logger } from '../../logger.ts';
 import type { Access, Caller, Rule } from '../access.ts';
@@ -17,7 +18,7 @@ import { addHealth } from './health.ts';
 import { addMessages } from './messages.ts';
 import { addWithMethods } from './methods.ts';
 import { addOpenApi, describeOpenApi } from './openapi.ts';
-import { sendProblem } from './problem.ts';
+import { rawProblem, sendProblem } from './problem.ts';
 import { addTransactions } from './transactions.ts';
 import { validatorCompiler } from './validate.ts';
 
@@ -35,6 +36,10 @@ declare module 'fastify' {
     cors?: true;
     /** Answers also while the server drains. */
     whileDraining?: true;
+    /** What can go wrong here, besides what can go wrong with every request of this rule; for the document. */
+    failures?: readonly ErrorCode[];
+    /** Headers that mean something here; for the document. */
+    headers?: Readonly<Record<string, string>>;
   }
 }
 
@@ -53,15 +58,16 @@ export interface AppOptions {
   readonly createServer: (listener: RequestListener) => Server;
 }
 
-/** Room for white space, escapes and the other members around the largest data. */
-const BODY_OVERHEAD_BYTES = 65_536;
+/** Room for white space and the other members around the largest value. */
+const BODY_OVERHEAD_BYTES = 1_048_576;
 /** Ids have up to 200 characters, each of up to four bytes, each of which takes three in a path. */
 const LONGEST_PARAMETER = 2_400;
 
 export async function createApp(options: AppOptions): Promise<FastifyInstance> {
   const app = Fastify({
     serverFactory: (listener) => options.createServer(listener),
-    bodyLimit: options.limits.messageBytes * 4 + BODY_OVERHEAD_BYTES,
+    bodyLimit: bodyLimit(options.limits),
+    clientErrorHandler: refuseUnreadable,
     routerOptions: { maxParamLength: LONGEST_PARAMETER },
     logger: false,
     frameworkErrors: (error, _request, reply) => sendProblem(reply, asRingbackError(error)),
@@ -79,7 +85,7 @@ export async function createApp(options: AppOptions): Promise<FastifyInstance> {
   await describeOpenApi(app);
   await app.register(
     async (scope) => {
-      addWithMethods(scope, options.origins, () => {
+      addWithMethods(scope, options, () => {
         addTransactions(scope, options.api, options.limits);
         addCapabilities(scope, options.api);
         addMessages(scope, options.api);
@@ -94,13 +100,34 @@ export async function createApp(options: AppOptions): Promise<FastifyInstance> {
   return app;
 }
 
+/** Of the text as it is sent: values are measured without the white space around and in them. */
+function bodyLimit({ messageBytes, metadataBytes, replyBytes }: Limits): number {
+  return Math.max(messageBytes, metadataBytes, replyBytes) + BODY_OVERHEAD_BYTES;
+}
+
+/** What Node's parser could make no request of. */
+function refuseUnreadable(error: Error & { code?: string }, socket: Socket): void {
+  if (error.code === 'ECONNRESET' || socket.destroyed) return;
+  if (socket.writable) socket.end(rawProblem(unreadable(error.code)));
+  else socket.destroy(error);
+}
+
+function unreadable(code: string | undefined): RingbackError {
+  if (code === 'ERR_HTTP_REQUEST_TIMEOUT') return new RingbackError('request_timeout');
+  return new RingbackError(code === 'HPE_HEADER_OVERFLOW' ? 'headers_too_large' : 'malformed_request');
+}
+
 function readJson(app: FastifyInstance, maxDepth: number): void {
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('application/json', { parseAs: 'buffer' }, (request, body, done) => {
     try {
       if (typeof body === 'string' || body.length === 0) return done(null, undefined);
-      request.document = parseJsonBytes(body, maxDepth);
-      done(null, request.document.value);
+      const document = parseJsonBytes(body, maxDepth);
+      request.document = document;
+      // Fastify hands a body of `null` to the validator like none at all.
+      if (document.value === null)
+        throw new RingbackError('invalid_request', { faults: [{ field: '', message: 'expected an object' }] });
+      done(null, document.value);
     } catch (error) {
       done(asRingbackError(error));
     }

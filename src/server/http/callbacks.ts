@@ -16,7 +16,7 @@ export function addCallbacks(app: FastifyInstance, { api, limits }: CallbackOpti
   app.withTypeProvider<ZodTypeProvider>().post(
     '/callbacks/:secret',
     {
-      config: { rule: 'callback' },
+      config: { rule: 'callback', failures: ['mailbox_full', 'data_too_large'] },
       bodyLimit: limits.webhookBodyBytes,
       schema: {
         ...documented(
@@ -30,7 +30,9 @@ export function addCallbacks(app: FastifyInstance, { api, limits }: CallbackOpti
     },
     async ({ caller, document }, reply) => {
       if (caller?.kind !== 'callback') throw new RingbackError('not_found');
-      await api.callBack(caller.transactionId, document?.compact ?? '{}');
+      if (document === undefined)
+        throw new RingbackError('invalid_request', { faults: [{ field: '', message: 'expected a JSON object' }] });
+      await api.callBack(caller.transactionId, document.compact);
       return reply.code(202).send({});
     },
   );

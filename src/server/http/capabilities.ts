@@ -37,25 +37,35 @@ const revokingCallback = {
 
 export function addCapabilities(app: FastifyInstance, api: Api): void {
   const routes = app.withTypeProvider<ZodTypeProvider>();
-  const config = { rule: 'api-key' } as const;
+  const adding = { rule: 'api-key', failures: ['transaction_not_found'] } as const;
 
-  routes.post('/v1/transactions/:id/tokens', { config, schema: makingToken }, async (request, reply) => {
+  routes.post('/v1/transactions/:id/tokens', { config: adding, schema: makingToken }, async (request, reply) => {
     void reply.code(201).header('cache-control', 'no-store');
     return api.addToken(request.params.id);
   });
 
-  routes.delete('/v1/transactions/:id/tokens/:tokenId', { config, schema: revokingToken }, async (request, reply) => {
-    await api.revokeToken(request.params.id, request.params.tokenId);
-    return reply.code(204).send(null);
-  });
+  const losingToken = { rule: 'api-key', failures: ['transaction_not_found', 'token_not_found'] } as const;
+  routes.delete(
+    '/v1/transactions/:id/tokens/:tokenId',
+    { config: losingToken, schema: revokingToken },
+    async (request, reply) => {
+      await api.revokeToken(request.params.id, request.params.tokenId);
+      return reply.code(204).send(null);
+    },
+  );
 
-  routes.post('/v1/transactions/:id/callbacks', { config, schema: makingCallback }, async (request, reply) => {
+  routes.post('/v1/transactions/:id/callbacks', { config: adding, schema: makingCallback }, async (request, reply) => {
     void reply.code(201).header('cache-control', 'no-store');
     return api.addCallback(request.params.id);
   });
 
-  routes.delete('/v1/transactions/:id/callbacks/:callbackId', { config, schema: revokingCallback }, async (request, reply) => {
-    await api.revokeCallback(request.params.id, request.params.callbackId);
-    return reply.code(204).send(null);
-  });
+  const losingCallback = { rule: 'api-key', failures: ['transaction_not_found', 'callback_not_found'] } as const;
+  routes.delete(
+    '/v1/transactions/:id/callbacks/:callbackId',
+    { config: losingCallback, schema: revokingCallback },
+    async (request, reply) => {
+      await api.revokeCallback(request.params.id, request.params.callbackId);
+      return reply.code(204).send(null);
+    },
+  );
 }

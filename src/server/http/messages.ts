@@ -46,10 +46,24 @@ const acking = {
   response: { 204: schemas.nothing },
 };
 
+const SEND_FAILURES = [
+  'transaction_not_found',
+  'idempotency_conflict',
+  'mailbox_full',
+  'transaction_settled',
+  'transaction_expired',
+  'data_too_large',
+] as const;
+const SEND_HEADERS = {
+  'Idempotency-Key': 'Makes repeating safe: 1 to 200 printable characters. Equal to `id`, if both are given.',
+  Prefer: '`wait=<seconds>`, 30 at most: waits for the answer of the page.',
+} as const;
+
 export function addMessages(app: FastifyInstance, api: Api): void {
   const routes = app.withTypeProvider<ZodTypeProvider>();
 
-  routes.post('/v1/transactions/:id/messages', { config: { rule: 'api-key' }, schema: sending }, async (request, reply) => {
+  const config = { rule: 'api-key', failures: SEND_FAILURES, headers: SEND_HEADERS } as const;
+  routes.post('/v1/transactions/:id/messages', { config, schema: sending }, async (request, reply) => {
     const { type, id } = request.body;
     const answer = await api.send(request.params.id, {
       type,
@@ -63,19 +77,23 @@ export function addMessages(app: FastifyInstance, api: Api): void {
 
   routes.get(
     '/v1/transactions/:id/messages',
-    { config: { rule: 'api-key-or-own-token', cors: true }, schema: reading },
-    async (request, reply) => json(reply, await api.messages(request.params.id, request.query, request.caller?.kind === 'page')),
+    { config: { rule: 'api-key-or-own-token', cors: true, failures: ['transaction_not_found'] }, schema: reading },
+    async (request, reply) => {
+      // A HEAD hands nothing over.
+      const isDelivery = request.caller?.kind === 'page' && request.method === 'GET';
+      return json(reply, await api.messages(request.params.id, request.query, isDelivery));
+    },
   );
 
   routes.get(
     '/v1/transactions/:id/messages/:messageId',
-    { config: { rule: 'api-key' }, schema: looking },
+    { config: { rule: 'api-key', failures: ['message_not_found'] }, schema: looking },
     async (request, reply) => json(reply, await api.receipt(request.params.id, request.params.messageId)),
   );
 
   routes.post(
     '/v1/transactions/:id/acks',
-    { config: { rule: 'own-token', cors: true }, schema: acking },
+    { config: { rule: 'own-token', cors: true, failures: ['reply_too_large', 'sequence_out_of_range'] }, schema: acking },
     async (request, reply) => {
       const { sequence, error } = request.body;
       const answer = request.document?.member('reply');

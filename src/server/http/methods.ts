@@ -2,12 +2,20 @@
  * What a URL answers to methods it does not have: 405, or, for a browser that asks first, what its pages may do here.
  */
 import type { FastifyInstance, FastifyReply, FastifyRequest, HTTPMethods } from 'fastify';
+import { METHODS } from 'node:http';
 import { RingbackError } from '../../errors.ts';
+import type { Access } from '../access.ts';
 import type { Origins } from '../origins.ts';
 
 /** How long a browser may remember the answer to a preflight. */
 const MAX_AGE_SECONDS = 600;
-const ALL: readonly HTTPMethods[] = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'];
+/** Every method that a request can come with; CONNECT never reaches a route. */
+const ALL: readonly HTTPMethods[] = METHODS.filter((method) => method !== 'CONNECT');
+
+export interface MethodsOptions {
+  readonly origins: Origins;
+  readonly access: Access;
+}
 
 interface Url {
   readonly methods: Set<string>;
@@ -16,7 +24,8 @@ interface Url {
 }
 
 /** Adds routes to the app by `add`, then, for each of their URLs, the answers to all other methods. */
-export function addWithMethods(app: FastifyInstance, origins: Origins, add: () => void): void {
+export function addWithMethods(app: FastifyInstance, options: MethodsOptions, add: () => void): void {
+  for (const method of ALL) if (!app.supportedMethods.includes(method)) app.addHttpMethod(method);
   const urls = new Map<string, Url>();
   let isComplete = false;
   app.addHook('onRoute', ({ method, routePath, config }) => {
@@ -28,10 +37,10 @@ export function addWithMethods(app: FastifyInstance, origins: Origins, add: () =
       if (config?.cors === true) url.forPages.add(each);
     }
   });
-  app.addHook('onSend', async (request, reply) => tellOrigin(request, reply, origins));
+  app.addHook('onSend', async (request, reply) => tellOrigin(request, reply, options));
   add();
   isComplete = true;
-  for (const [path, url] of urls) addOthers(app, { ...url, path, origins });
+  for (const [path, url] of urls) addOthers(app, { ...url, path, origins: options.origins });
 }
 
 function addOthers(
@@ -65,17 +74,20 @@ function addOthers(
 }
 
 /** An API key gets no CORS headers, whatever its Origin; a refusal does, so that the page can read it. */
-function tellOrigin(request: FastifyRequest, reply: FastifyReply, origins: Origins): void {
-  if (request.routeOptions.config.cors !== true) return;
-  const { origin } = request.headers;
-  if (origin === undefined || request.caller?.kind === 'api-key' || !origins.isAllowed(origin))
-    void reply.header('vary', 'Origin');
-  else allowOrigin(reply, origin);
+function tellOrigin(
+  { routeOptions, headers, raw }: FastifyRequest,
+  reply: FastifyReply,
+  { origins, access }: MethodsOptions,
+): void {
+  // On all answers, so that a refusal looks alike on all routes.
+  void reply.headers({ vary: 'Origin', 'x-content-type-options': 'nosniff' });
+  const { origin } = headers;
+  if (routeOptions.config.cors !== true || origin === undefined || !origins.isAllowed(origin)) return;
+  if (!access.showsApiKey(raw)) allowOrigin(reply, origin);
 }
 
 function allowOrigin(reply: FastifyReply, origin: string): void {
   void reply.headers({
-    vary: 'Origin',
     'access-control-allow-origin': origin,
     'access-control-allow-credentials': 'true',
     'access-control-expose-headers': 'retry-after',

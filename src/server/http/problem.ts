@@ -1,21 +1,27 @@
 /** Errors as problem details (RFC 9457) with a stable `code`. */
-import type { ServerResponse } from 'node:http';
 import type { FastifyReply } from 'fastify';
+import { STATUS_CODES } from 'node:http';
 import type { RingbackError } from '../../errors.ts';
 
 const PROBLEM_TYPE = 'application/problem+json';
 
+/** A body that was too large, but is no larger than this, is read to its end, so that its sender sees the answer. */
+const DRAINED_BYTES = 16 * 1024 * 1024;
+
 /** Sent as bytes, since Fastify adds a charset to text, which this type does not have. */
 export function sendProblem(reply: FastifyReply, error: RingbackError): void {
   const { headers, body } = problem(error);
+  const isEndless = !(Number(reply.request.headers['content-length']) <= DRAINED_BYTES);
+  if (error.code === 'body_too_large' && isEndless) void reply.header('connection', 'close');
   void reply.code(error.status).headers(headers).type(PROBLEM_TYPE).send(Buffer.from(body));
 }
 
-/** The same on a bare response, for what answers before a route is found. */
-export function writeProblem(response: ServerResponse, error: RingbackError): void {
+/** The same as the bytes of a whole answer, for what comes before there is a response to write to. */
+export function rawProblem(error: RingbackError): string {
   const { headers, body } = problem(error);
-  response.writeHead(error.status, { ...headers, 'content-type': PROBLEM_TYPE, 'content-length': Buffer.byteLength(body) });
-  response.end(body);
+  const all = { ...headers, 'content-type': PROBLEM_TYPE, 'content-length': Buffer.byteLength(body), connection: 'close' };
+  const lines = Object.entries(all).map(([name, value]) => `${name}: ${value}\r\n`);
+  return `HTTP/1.1 ${error.status} ${STATUS_CODES[error.status] ?? ''}\r\n${lines.join('')}\r\n${body}`;
 }
 
 function problem(error: RingbackError): { headers: Record<string, string>; body: string } {

@@ -11,7 +11,7 @@ const PRINTABLE = /^[^\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]{1,200}$/u;
 const COUNT = /^\d{1,15}$/;
 
 /** Keys, ids and references. */
-export const name = z.string().regex(PRINTABLE, 'expected 1 to 200 printable characters');
+export const name = z.string().regex(PRINTABLE, 'expected 1 to 200 printable characters').meta({ minLength: 1, maxLength: 200 });
 
 export const messageType = z
   .string()
@@ -30,7 +30,8 @@ function queryCount(min: number, max: number) {
     .string()
     .regex(COUNT, `expected an integer from ${min} to ${max}`)
     .transform(Number)
-    .refine((count) => count >= min && count <= max, `expected an integer from ${min} to ${max}`);
+    .refine((count) => count >= min && count <= max, `expected an integer from ${min} to ${max}`)
+    .meta({ type: 'integer', minimum: min, maximum: max });
 }
 
 export const transactionParams = z.object({ id: z.string().describe('`txn_…`') });
@@ -90,7 +91,7 @@ export const problem = z
   .object({
     type: z.string(),
     title: z.string(),
-    status: z.int(),
+    status: z.int().min(400).max(599),
     code: z.enum(Object.keys(errorKinds)),
     detail: z.string().optional(),
     errors: z.array(z.object({ field: z.string(), message: z.string() })).optional(),

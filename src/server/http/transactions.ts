@@ -44,12 +44,15 @@ const forgetting = {
   response: { 204: schemas.nothing },
 };
 
+const OPEN_FAILURES = ['reference_taken', 'metadata_too_large', 'too_many_transactions'] as const;
+const UNKNOWN = ['transaction_not_found'] as const;
+
 export function addTransactions(app: FastifyInstance, api: Api, limits: Limits): void {
   const routes = app.withTypeProvider<ZodTypeProvider>();
 
   routes.post(
     '/v1/transactions',
-    { config: { rule: 'anonymous', cors: true }, schema: opening(limits) },
+    { config: { rule: 'anonymous', cors: true, failures: OPEN_FAILURES }, schema: opening(limits) },
     async (request, reply) => {
       const { ttlSeconds, reference } = request.body;
       const { caller } = request;
@@ -65,16 +68,22 @@ export function addTransactions(app: FastifyInstance, api: Api, limits: Limits):
 
   routes.get(
     '/v1/transactions/:id',
-    { config: { rule: 'api-key-or-own-token', cors: true }, schema: looking },
+    { config: { rule: 'api-key-or-own-token', cors: true, failures: UNKNOWN }, schema: looking },
     async (request, reply) => json(reply, await api.transaction(request.params.id, request.caller?.kind === 'api-key')),
   );
 
-  routes.post('/v1/transactions/:id/settle', { config: { rule: 'api-key' }, schema: settling }, async (request) =>
-    api.settle(request.params.id),
+  routes.post(
+    '/v1/transactions/:id/settle',
+    { config: { rule: 'api-key', failures: UNKNOWN }, schema: settling },
+    async (request) => api.settle(request.params.id),
   );
 
-  routes.delete('/v1/transactions/:id', { config: { rule: 'api-key' }, schema: forgetting }, async (request, reply) => {
-    await api.forget(request.params.id);
-    return reply.code(204).send(null);
-  });
+  routes.delete(
+    '/v1/transactions/:id',
+    { config: { rule: 'api-key', failures: UNKNOWN }, schema: forgetting },
+    async (request, reply) => {
+      await api.forget(request.params.id);
+      return reply.code(204).send(null);
+    },
+  );
 }
