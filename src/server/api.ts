@@ -10,6 +10,7 @@ import type { Opened, Transactions } from '../transactions/transactions.ts';
 import type { Addresses } from './addresses.ts';
 import type { Limits } from './configuration.ts';
 import type { Metrics } from './metrics.ts';
+import { sendCommitted } from './milestones.ts';
 import * as wire from './wire.ts';
 
 export interface OpenInput {
@@ -117,6 +118,7 @@ export class Api {
     requireBytes(input.data, limits.messageBytes, 'data_too_large');
     const { message, isDuplicate } = await mailbox.append(transactionId, { ...input, id: input.id, key: idempotencyKey(input) });
     metrics.messages.inc({ outcome: isDuplicate ? 'duplicate' : 'stored' });
+    if (sendCommitted.hasSubscribers) sendCommitted.publish({ transactionId, sequence: message.sequence });
     if (!input.waitSeconds) return { status: 202, json: wire.storedJson(message, isDuplicate) };
     const receipt = await mailbox.outcome(transactionId, message.id, {
       withinMs: Math.min(input.waitSeconds, LONGEST_WAIT_SECONDS) * 1000,
@@ -131,9 +133,10 @@ export class Api {
    * A provider calls back with a JSON object. A transaction that takes no more messages is no fault of the provider's.
    * @throws RingbackError data_too_large, mailbox_full, transaction_not_found, store_unavailable
    */
-  async callBack(transactionId: string, data: JsonText): Promise<void> {
+  async callBack(transactionId: string, data: JsonText, key?: string): Promise<void> {
     try {
-      await this.send(transactionId, { type: 'callback', data });
+      // A key of the provider's must not meet one of the back end's.
+      await this.send(transactionId, { type: 'callback', data, idempotencyKey: key && `callback:${key}` });
     } catch (error) {
       if (!(error instanceof RingbackError) || error.status !== 410) throw error;
     }

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setImmediate } from 'node:timers/promises';
 import type { RingbackConfiguration } from '../../src/server/configuration.ts';
-import type { Answer } from '../fixtures/http-api.ts';
+import { request, type Answer } from '../fixtures/http-api.ts';
 import { ManualClock } from '../fixtures/manual-clock.ts';
 import { Page } from '../fixtures/page.ts';
 import { startServer, stores, temporaryFolder, type TestServer } from '../fixtures/server.ts';
@@ -205,3 +205,25 @@ test('a wait that nobody answers ends as stored, after 30 seconds at most', asyn
     );
   }
 });
+
+test('a callback repeated with its key is one message, and its keys do not meet those of the back end', () =>
+  eachStore(async (configuration) => {
+    await using server = await startServer(configuration);
+    const { id, callbackUrl = '' } = await server.backEnd.open();
+    const call = (key: string, json: unknown): Promise<Answer> =>
+      request('POST', callbackUrl, { headers: { 'idempotency-key': key }, json });
+    assert.equal(told(await send(server, id, { key: 'k1' }))[0], 202);
+    for (const answer of [await call('k1', { paid: true }), await call('k1', { paid: true })]) {
+      assert.deepEqual([answer.status, answer.body], [202, {}]);
+    }
+    assert.equal((await call('k1', { paid: false })).status, 409);
+    assert.equal((await call('', { paid: true })).status, 422);
+    const { messages } = await server.backEnd.messages(id);
+    assert.deepEqual(
+      messages.map(({ type, data }) => [type, data]),
+      [
+        ['paid', { n: 1 }],
+        ['callback', { paid: true }],
+      ],
+    );
+  }));

@@ -4,6 +4,7 @@ import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import { RingbackError } from '../../errors.ts';
 import type { Api } from '../api.ts';
 import type { Limits } from '../configuration.ts';
+import { IDEMPOTENCY_KEY, idempotencyKeyOf } from './idempotency-key.ts';
 import { documented } from './route.ts';
 import * as schemas from './schemas.ts';
 
@@ -16,23 +17,27 @@ export function addCallbacks(app: FastifyInstance, { api, limits }: CallbackOpti
   app.withTypeProvider<ZodTypeProvider>().post(
     '/callbacks/:secret',
     {
-      config: { rule: 'callback', failures: ['mailbox_full', 'data_too_large'] },
+      config: {
+        rule: 'callback',
+        failures: ['idempotency_conflict', 'mailbox_full', 'data_too_large'],
+        headers: { 'Idempotency-Key': IDEMPOTENCY_KEY },
+      },
       bodyLimit: limits.webhookBodyBytes,
       schema: {
         ...documented(
           'Call back',
-          'The body becomes the data of a message of type `callback`. A settled or expired transaction is answered alike.',
+          'The body becomes the data of a message of type `callback`. A repeat with the same key, and a settled or expired transaction, are answered alike.',
         ),
         params: schemas.secretParams,
         body: schemas.callbackBody,
         response: { 202: schemas.taken },
       },
     },
-    async ({ caller, document }, reply) => {
+    async ({ caller, document, headers }, reply) => {
       if (caller?.kind !== 'callback') throw new RingbackError('not_found');
       if (document === undefined)
         throw new RingbackError('invalid_request', { faults: [{ field: '', message: 'expected a JSON object' }] });
-      await api.callBack(caller.transactionId, document.compact);
+      await api.callBack(caller.transactionId, document.compact, idempotencyKeyOf(headers['idempotency-key']));
       return reply.code(202).send({});
     },
   );

@@ -1,8 +1,8 @@
 /** Routes of a mailbox: send, read, ack, and what became of a message. */
 import type { FastifyInstance } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
-import { RingbackError } from '../../errors.ts';
 import type { Api } from '../api.ts';
+import { IDEMPOTENCY_KEY, idempotencyKeyOf } from './idempotency-key.ts';
 import { preferredWaitSeconds } from './prefer.ts';
 import { documented, json } from './route.ts';
 import * as schemas from './schemas.ts';
@@ -55,7 +55,7 @@ const SEND_FAILURES = [
   'data_too_large',
 ] as const;
 const SEND_HEADERS = {
-  'Idempotency-Key': 'Makes repeating safe: 1 to 200 printable characters. Equal to `id`, if both are given.',
+  'Idempotency-Key': `${IDEMPOTENCY_KEY} Equal to \`id\`, if both are given.`,
   Prefer: '`wait=<seconds>`, 30 at most: waits for the answer of the page.',
 } as const;
 
@@ -69,7 +69,7 @@ export function addMessages(app: FastifyInstance, api: Api): void {
       type,
       id,
       data: request.document?.member('data') ?? 'null',
-      idempotencyKey: idempotencyKey(request.headers['idempotency-key']),
+      idempotencyKey: idempotencyKeyOf(request.headers['idempotency-key']),
       waitSeconds: preferredWaitSeconds(request.headers['prefer']),
     });
     return json(reply.code(answer.status), answer.json);
@@ -105,12 +105,4 @@ export function addMessages(app: FastifyInstance, api: Api): void {
       return reply.code(204).send(null);
     },
   );
-}
-
-function idempotencyKey(header: string | string[] | undefined): string | undefined {
-  if (header === undefined) return undefined;
-  const result = schemas.name.safeParse(header);
-  if (result.success) return result.data;
-  const faults = [{ field: 'Idempotency-Key', message: 'expected 1 to 200 printable characters' }];
-  throw new RingbackError('invalid_request', { faults });
 }
