@@ -4,9 +4,10 @@
  * Messages name variables and files, never a key.
  */
 import { constants, rmSync } from 'node:fs';
-import { chmod, copyFile, link, mkdir, mkdtemp, open, readFile, rm, stat } from 'node:fs/promises';
+import { chmod, copyFile, link, mkdtemp, open, readFile, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { makeFolder } from '../folder.ts';
 import type { Logger } from '../logger.ts';
 import type { StoreLocation } from '../server/configuration.ts';
 import { newApiKey } from '../server/api-keys.ts';
@@ -16,8 +17,6 @@ const VARIABLE = 'RINGBACK_API_KEY';
 const SHORTEST_KEY = 16;
 /** Only the owner reads and writes. */
 const KEY_FILE_MODE = 0o600;
-/** As the store makes it, whoever of the two comes first. */
-const KEY_FOLDER_MODE = 0o700;
 const OTHERS = 0o077;
 
 export interface ServerApiKeys {
@@ -80,7 +79,7 @@ async function makeKeyFile(file: string): Promise<boolean> {
   if (await exists(file)) return false;
   const draft = `${file}.${process.pid}.new`;
   try {
-    await mkdir(dirname(file), { recursive: true, mode: KEY_FOLDER_MODE });
+    makeFolder(dirname(file));
     await writeDraft(draft);
     return await publish(draft, file);
   } catch (error) {

@@ -5,16 +5,17 @@
  * Nothing here may open and close the lock file by other means than SQLite: closing any descriptor of it would drop the
  * locks that this process has on it.
  */
-import { linkSync, lstatSync, mkdirSync, readlinkSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
+import { linkSync, lstatSync, readlinkSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { randomUUID } from 'node:crypto';
 import { DatabaseSync } from 'node:sqlite';
+import { makeFolder } from '../../folder.ts';
 import { BUSY, codeOf } from './faults.ts';
 
 /** One name for a file, however many links lead to it. Makes its folder where that is missing. */
 export function canonicalPath(file: string): string {
   const absolute = resolve(file);
-  mkdirSync(dirname(absolute), { recursive: true, mode: 0o700 });
+  makeFolder(dirname(absolute));
   const inFolder = join(realpathSync(dirname(absolute)), basename(absolute));
   const entry = lstatSync(inFolder, { throwIfNoEntry: false });
   // Followed by hand, since the last link may lead to a file that does not exist yet.
