@@ -18,8 +18,13 @@ import { HubAuthentication, type Authenticate } from './hub/authentication.ts';
 import { createPageHub } from './hub/hub.ts';
 import type { Page } from './hub/page.ts';
 import { Metrics } from './metrics.ts';
+import { drainBegun } from './milestones.ts';
 import { Origins } from './origins.ts';
 import { Throttle } from './throttle.ts';
+
+/** A connection may hold a few messages of the largest size, and never less than this, before it counts as a slow reader. */
+const LEAST_OUTPUT_BYTES = 1_048_576;
+const MESSAGES_IN_OUTPUT = 4;
 
 export interface Context {
   readonly apiKeys: readonly string[];
@@ -84,6 +89,7 @@ export async function assemble(configuration: Configuration, context: Context): 
     server: app.server,
     async drain(withinMs) {
       draining.abort();
+      if (drainBegun.hasSubscribers) drainBegun.publish({ withinMs });
       await endpoint.drain(withinMs);
     },
     async close() {
@@ -133,6 +139,7 @@ function createEndpoint({ limits, allowTokenInQuery }: Configuration, parts: End
     isSameUser: (a, b) => a.transactionId === b.transactionId && a.tokenId === b.tokenId,
     onNegotiate: (request, page) => authentication.onNegotiate(request, page),
     isOriginAllowed: (origin) => origins.isAllowed(origin),
+    outputLimitBytes: Math.max(LEAST_OUTPUT_BYTES, MESSAGES_IN_OUTPUT * limits.messageBytes),
     clock,
     logger,
   });

@@ -22,8 +22,8 @@ export type ClosedReason = 'settled' | 'expired' | 'forgotten' | 'revoked';
 
 /** What the attachment drives: the page's side of one connection. */
 export interface Reader {
-  /** Hands a message to the transport. */
-  deliver(message: StoredMessage): void;
+  /** Hands a message to the transport. False: it was refused, and does not count as delivered. */
+  deliver(message: StoredMessage): boolean;
   /** False while the transport has enough; {@link Attachment.resume} is called when it has room again. */
   readonly isWritable: boolean;
   /** The replay is complete up to here. `reset`: the position asked for lies beyond the mailbox, so all was replayed. */
@@ -126,6 +126,12 @@ export class Attachment implements Disposable {
     this.#retry?.cancel();
   }
 
+  /** Asks the store whether the access token is still good. */
+  get #token(): { readonly tokenId?: string } {
+    const { tokenId } = this.#options;
+    return tokenId === undefined ? {} : { tokenId };
+  }
+
   #requireSent(sequence: number): void {
     if (sequence <= this.#position) return;
     throw new RingbackError('sequence_out_of_range', {
@@ -161,8 +167,12 @@ export class Attachment implements Disposable {
 
   #deliver(message: StoredMessage): void {
     this.#position = message.sequence;
-    this.#options.reader.deliver(message);
-    this.#context.receipts.delivered(this.#options.transactionId, message.sequence);
+    this.#handOver(message);
+  }
+
+  #handOver(message: StoredMessage): void {
+    const { reader, transactionId } = this.#options;
+    if (reader.deliver(message)) this.#context.receipts.delivered(transactionId, message.sequence);
   }
 
   async #begin(): Promise<void> {
@@ -185,7 +195,8 @@ export class Attachment implements Disposable {
       }
     } catch {
       // The page stays; the store is asked again until it answers.
-      this.#retry = this.#context.clock.after(STORE_RETRY_MS, () => this.#ring());
+      this.#retry?.cancel();
+      if (!this.#isDisposed) this.#retry = this.#context.clock.after(STORE_RETRY_MS, () => this.#ring());
     } finally {
       // Same tick as the loop's last look at #rung. A promise's own finally() would run later and lose a ring.
       this.#idle = true;
@@ -210,8 +221,8 @@ export class Attachment implements Disposable {
 
   async #read(): Promise<MailboxPage | undefined> {
     const { store } = this.#context;
-    const { transactionId, tokenId, after } = this.#options;
-    const options = { limit: PAGE_SIZE, maxBytes: PAGE_BYTES, ...(tokenId !== undefined && { tokenId }) };
+    const { transactionId, after } = this.#options;
+    const options = { limit: PAGE_SIZE, maxBytes: PAGE_BYTES, ...this.#token };
     if (this.#hasBegun) return store.read(transactionId, { ...options, after: this.#position });
     const page = await store.read(transactionId, { ...options, after: after ?? 'acked' });
     if (page === undefined) return undefined;
@@ -272,14 +283,15 @@ export class Attachment implements Disposable {
       const { store, receipts } = this.#context;
       const { transactionId } = this.#options;
       await receipts.flush(transactionId);
-      const page = await store.read(transactionId, { after: sequence - 1, limit: 1 });
+      const page = await store.read(transactionId, { after: sequence - 1, limit: 1, ...this.#token });
+      // It left, or acked it, meanwhile.
+      if (this.#isDisposed || this.#redelivery?.isWaiting(sequence) !== true) return;
       const message = page?.messages[0];
-      if (this.#isDisposed) return;
-      // Handled on another connection meanwhile, or forgotten: the ring finds out which.
-      if (page === undefined || message === undefined || page.ackedSequence >= sequence) return this.#release(sequence);
-      if (!this.#options.reader.isWritable) return this.#redelivery?.postpone(sequence);
-      this.#options.reader.deliver(message);
-      receipts.delivered(transactionId, sequence);
+      // Handled on another connection meanwhile, forgotten, or revoked: the ring finds out which.
+      if (message === undefined || page?.tokenIsGood !== true || page.ackedSequence >= sequence) return this.#release(sequence);
+      if (!this.#options.reader.isWritable) return this.#redelivery.postpone(sequence);
+      this.#redelivery.sent(sequence);
+      this.#handOver(message);
     } catch {
       this.#redelivery?.postpone(sequence);
     }

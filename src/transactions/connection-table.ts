@@ -37,9 +37,13 @@ export class ConnectionTable implements AsyncDisposable {
     this.#writer.touch();
   }
 
-  /** Waits until the table in the store says what is true now. */
-  async flush(): Promise<void> {
-    if (this.#isWriting || this.#added.size > 0 || this.#removed.size > 0) await this.#writer.flush();
+  /** Waits until the table in the store says what is true now; where the store cannot write, what it said before has to do. */
+  async flushIfPossible(): Promise<void> {
+    try {
+      if (this.#isWriting || this.#added.size > 0 || this.#removed.size > 0) await this.#writer.flush();
+    } catch {
+      // The changes are kept, and tried again.
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -48,8 +48,9 @@ export class Farewell implements Disposable {
     }
   }
 
+  /** Of one that is forgotten meanwhile, the ring tells the attachment, which has to say so to the reader. */
   #look(position: Pick<MailboxPosition, 'lastSequence' | 'ackedSequence'> | undefined): void {
-    if (position === undefined || position.ackedSequence >= position.lastSequence) this.#end();
+    if (position !== undefined && position.ackedSequence >= position.lastSequence) this.#end();
   }
 
   #end(): void {

@@ -57,21 +57,28 @@ export class Mailbox {
   async append(transactionId: string, letter: Letter): Promise<Appended> {
     const { store, backplane } = this.#options;
     const key = letter.id ?? letter.key;
-    const result = await store.append({
-      transactionId,
-      id: letter.id ?? newId('msg'),
-      type: letter.type,
-      data: letter.data,
-      ...(key !== undefined && { key }),
-    });
-    const message = appendedMessage(result);
-    if (result.outcome === 'stored') backplane.ring(transactionId, message);
-    return { message, isDuplicate: result.outcome === 'duplicate' };
+    let hint: StoredMessage | undefined;
+    try {
+      const result = await store.append({
+        transactionId,
+        id: letter.id ?? newId('msg'),
+        type: letter.type,
+        data: letter.data,
+        ...(key !== undefined && { key }),
+      });
+      const message = appendedMessage(result);
+      if (result.outcome === 'stored') hint = message;
+      return { message, isDuplicate: result.outcome === 'duplicate' };
+    } finally {
+      // Whatever became of it: what the store has failed to confirm may be committed, and so may the first of a duplicate
+      // be, whose own ring died with its process.
+      backplane.ring(transactionId, hint);
+    }
   }
 
   /** @throws RingbackError transaction_not_found, store_unavailable */
   async read(transactionId: string, options: { readonly after: number; readonly limit: number }): Promise<MailboxPage> {
-    await this.#options.receipts.flush(transactionId);
+    await this.#options.receipts.flushIfPossible(transactionId);
     const page = await this.#options.store.read(transactionId, { ...options, maxBytes: PAGE_BYTES });
     if (page === undefined) throw new RingbackError('transaction_not_found');
     return page;
@@ -104,7 +111,7 @@ export class Mailbox {
 
   /** What is known of a message now. @throws RingbackError message_not_found, store_unavailable */
   async receipt(transactionId: string, messageId: string): Promise<Receipt> {
-    await this.#options.receipts.flush(transactionId);
+    await this.#options.receipts.flushIfPossible(transactionId);
     const receipt = await this.#options.store.receipt(transactionId, messageId);
     if (receipt === undefined) throw new RingbackError('message_not_found');
     return receipt;

@@ -70,6 +70,15 @@ export class Receipts implements AsyncDisposable {
     if (this.#pending.has(transactionId) || this.#writing.has(transactionId)) await this.#writer.flush();
   }
 
+  /** For who only looks: waits as {@link flush}, but where the store cannot write, what is committed has to do. */
+  async flushIfPossible(transactionId: string): Promise<void> {
+    try {
+      await this.flush(transactionId);
+    } catch {
+      // The marks are kept, and tried again.
+    }
+  }
+
   /** Calls the listener after each commit of marks of this transaction, until the returned function is called. */
   watch(transactionId: string, listener: PositionListener): () => void {
     let listeners = this.#listeners.get(transactionId);

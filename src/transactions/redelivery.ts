@@ -11,6 +11,8 @@ const POSTPONE_MS = 1_000;
 
 interface Retry {
   nacks: number;
+  /** From its nack until it was sent again. */
+  isWaiting: boolean;
   timer: Timer | undefined;
 }
 
@@ -19,6 +21,8 @@ export class Redelivery implements Disposable {
   readonly #sendAgain: (sequence: number) => void;
   /** Nacked and neither acked nor failed since, in the order of their first nack. */
   readonly #retries = new Map<number, Retry>();
+  /** Those of which the last delivery has been nacked. */
+  readonly #failed = new Set<number>();
 
   constructor(clock: Clock, sendAgain: (sequence: number) => void) {
     this.#clock = clock;
@@ -35,22 +39,36 @@ export class Redelivery implements Disposable {
     return [...this.#retries.keys()].filter((nacked) => nacked < sequence);
   }
 
+  /** Whether the message is yet to be sent again. */
+  isWaiting(sequence: number): boolean {
+    return this.#retries.get(sequence)?.isWaiting === true;
+  }
+
   /**
    * The handler of a message failed. `failed`: that was its last delivery, and the message is no longer pending here. A
-   * second nack of one delivery is the same nack.
+   * second nack of one delivery is the same nack; one more after the last begins nothing anew.
    */
   nack(sequence: number): 'waiting' | 'failed' {
-    const retry = this.#retries.get(sequence) ?? { nacks: 0, timer: undefined };
-    if (retry.timer !== undefined) return 'waiting';
+    if (this.#failed.has(sequence)) return 'failed';
+    const retry = this.#retries.get(sequence) ?? { nacks: 0, isWaiting: false, timer: undefined };
+    if (retry.isWaiting) return 'waiting';
     const delay = RETRY_DELAYS_MS[retry.nacks];
     if (delay === undefined) {
       this.#retries.delete(sequence);
+      this.#failed.add(sequence);
       return 'failed';
     }
     retry.nacks++;
+    retry.isWaiting = true;
     this.#retries.set(sequence, retry);
     this.#arm(sequence, delay);
     return 'waiting';
+  }
+
+  /** It was sent again: a nack from now on is of this delivery. */
+  sent(sequence: number): void {
+    const retry = this.#retries.get(sequence);
+    if (retry !== undefined) retry.isWaiting = false;
   }
 
   /** It could not be sent just now: the same delivery is tried again a little later. */

@@ -65,30 +65,28 @@ export class Transactions {
 
   /** As it is now, acks and connections of this moment included. @throws RingbackError transaction_not_found, store_unavailable */
   async get(transactionId: string): Promise<TransactionRecord> {
-    await Promise.all([this.#options.receipts.flush(transactionId), this.#options.connections.flush()]);
+    await Promise.all([this.#options.receipts.flushIfPossible(transactionId), this.#options.connections.flushIfPossible()]);
     return found(await this.#options.store.transaction(transactionId));
   }
 
   /** Newest first. @throws RingbackError store_unavailable */
   async byReference(reference: string): Promise<readonly TransactionRecord[]> {
     const { store, receipts, connections } = this.#options;
-    await connections.flush();
+    await connections.flushIfPossible();
     const records = await store.transactionsByReference(reference);
-    await Promise.all(records.map(({ id }) => receipts.flush(id)));
+    await Promise.all(records.map(({ id }) => receipts.flushIfPossible(id)));
     return store.transactionsByReference(reference);
   }
 
   /** No more messages. Returns the state after it. @throws RingbackError transaction_not_found, store_unavailable */
   async settle(transactionId: string): Promise<TransactionState> {
-    const state = found(await this.#options.store.settle(transactionId));
-    this.#options.backplane.ring(transactionId);
-    return state;
+    return found(await this.#ringAfter(transactionId, this.#options.store.settle(transactionId)));
   }
 
   /** Removes it with all that belongs to it. @throws RingbackError transaction_not_found, store_unavailable */
   async forget(transactionId: string): Promise<void> {
-    if (!(await this.#options.store.forget(transactionId))) throw new RingbackError('transaction_not_found');
-    this.#options.backplane.ring(transactionId);
+    const isForgotten = await this.#ringAfter(transactionId, this.#options.store.forget(transactionId));
+    if (!isForgotten) throw new RingbackError('transaction_not_found');
   }
 
   /** One more access token. @throws RingbackError transaction_not_found, store_unavailable */
@@ -100,8 +98,8 @@ export class Transactions {
 
   /** @throws RingbackError transaction_not_found, token_not_found, store_unavailable */
   async revokeToken(transactionId: string, tokenId: string): Promise<void> {
-    if (!(await this.#options.store.revokeToken(transactionId, tokenId))) return this.#refuse(transactionId, 'token_not_found');
-    this.#options.backplane.ring(transactionId);
+    const isRevoked = await this.#ringAfter(transactionId, this.#options.store.revokeToken(transactionId, tokenId));
+    if (!isRevoked) await this.#refuse(transactionId, 'token_not_found');
   }
 
   /** One more callback secret. @throws RingbackError transaction_not_found, store_unavailable */
@@ -116,6 +114,15 @@ export class Transactions {
   async revokeCallback(transactionId: string, callbackId: string): Promise<void> {
     if (!(await this.#options.store.revokeCallback(transactionId, callbackId)))
       await this.#refuse(transactionId, 'callback_not_found');
+  }
+
+  /** Also when the store has failed: the change may be committed all the same, and readers have to know. */
+  async #ringAfter<Value>(transactionId: string, change: Promise<Value>): Promise<Value> {
+    try {
+      return await change;
+    } finally {
+      this.#options.backplane.ring(transactionId);
+    }
   }
 
   async #refuse(transactionId: string, code: 'token_not_found' | 'callback_not_found'): Promise<never> {

@@ -29,7 +29,7 @@ export interface PageRequest {
 export type Authenticate = (request: PageRequest) => { transactionId: string } | null | Promise<{ transactionId: string } | null>;
 
 export interface HubAuthenticationOptions {
-  readonly store: Pick<Store, 'findToken'>;
+  readonly store: Pick<Store, 'findToken' | 'read'>;
   readonly tickets: Tickets;
   readonly access: Access;
   readonly origins: Origins;
@@ -125,10 +125,11 @@ export class HubAuthentication {
 
   /** Only where the page begins: whoever has a connection already shows the ticket that it was given for it. */
   async #askApp({ kind, connection, incoming, url }: EndpointRequest<Page>): Promise<Identity | undefined> {
-    const { authenticate } = this.#options;
+    const { authenticate, store } = this.#options;
     if (authenticate === undefined || connection !== undefined || (kind !== 'negotiate' && kind !== 'connect')) return undefined;
     const named = await authenticate({ url, query: url.searchParams, headers: incoming.headers, incoming });
-    if (named === null) return undefined;
+    // Apps without types may forget to return anything; and what they name may be forgotten by now.
+    if (!named || (await store.read(named.transactionId, { after: 'acked', limit: 1 })) === undefined) return undefined;
     return { transactionId: named.transactionId, tokenId: undefined, credentialHash: undefined, ticketHash: undefined };
   }
 }

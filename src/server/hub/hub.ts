@@ -14,6 +14,7 @@ import type { Receipts } from '../../transactions/receipts.ts';
 import type { Tickets } from '../../transactions/tickets.ts';
 import type { Limits } from '../configuration.ts';
 import type { Metrics } from '../metrics.ts';
+import { pageAcked } from '../milestones.ts';
 import type { Page } from './page.ts';
 import { PageReader, type PageConnection } from './reader.ts';
 
@@ -76,6 +77,7 @@ class Pages {
     const { transactionId, tokenId, after } = connection.principal;
     const reader = new PageReader({
       connection,
+      clock,
       onDelivery: () => metrics.deliveries.inc(),
       onMisrouted: () => {
         logger.error({ event: 'message.misrouted', connectionId: connection.id });
@@ -101,6 +103,7 @@ class Pages {
       if (args.length > 2) throw new HubError('expected ack(sequence, reply?)');
       attachmentOf(page).ack(sequenceOf(args[0]), this.#replyOf(args[1]));
     });
+    if (pageAcked.hasSubscribers) pageAcked.publish({ transactionId: page.principal.transactionId });
   }
 
   nack(page: PageConnection, args: readonly unknown[]): void {
