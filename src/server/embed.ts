@@ -10,7 +10,8 @@ import { RingbackError } from '../errors.ts';
 import { JsonTextError, parseJsonText } from '../json/json-text.ts';
 import type { Logger } from '../logger.ts';
 import type { JsonText } from '../store/store.ts';
-import { parseConfiguration, type RingbackConfiguration } from './configuration.ts';
+import { ConfigurationError, parseConfiguration, type RingbackConfiguration } from './configuration.ts';
+import { shown } from './configuration/configuration-error.ts';
 import { ackBody, messageType, name } from './http/schemas.ts';
 import { faultsOf } from './http/validate.ts';
 import type { Authenticate } from './hub/authentication.ts';
@@ -99,14 +100,20 @@ export interface Ringback {
  * @throws StoreInUseError when another process has the SQLite file
  */
 export async function createRingback(options: RingbackOptions = {}): Promise<Ringback> {
-  const { apiKeys = [], authenticate, logger, prefix, clock, ...rest } = options;
+  const { apiKeys = [], authenticate, logger, prefix = '', clock, ...rest } = options;
+  requirePrefix(prefix);
   const configuration = parseConfiguration(rest);
   const assembly = await assemble(configuration, { apiKeys, authenticate, logger, prefix, clock });
   return new Embedded(assembly, {
-    prefix: prefix ?? '',
+    prefix,
     drainMs: configuration.drainSeconds * 1000,
     jsonDepth: configuration.limits.jsonDepth,
   });
+}
+
+function requirePrefix(prefix: string): void {
+  if (/^(?:\/[\w.~-]+)*$/.test(prefix)) return;
+  throw new ConfigurationError([`prefix: expected a path such as "/ringback", without a slash at its end, got ${shown(prefix)}`]);
 }
 
 interface EmbeddedOptions {
@@ -186,9 +193,9 @@ class Embedded implements Ringback {
     return JSON.parse(await this.#assembly.api.messages(id, checked(rangeOptions, range), false));
   }
 
-  acknowledge(id: string, ack: Ack): Promise<void> {
+  async acknowledge(id: string, ack: Ack): Promise<void> {
     const { sequence, reply, error } = checked(ackBody, ack);
-    return this.#assembly.api.acknowledge(id, {
+    await this.#assembly.api.acknowledge(id, {
       sequence,
       ...(reply !== undefined && { reply: this.#json('/reply', reply) }),
       ...(error !== undefined && { error }),

@@ -1,6 +1,7 @@
 /** Puts our answers in front of a server that somebody else owns: what is ours is answered, all else goes where it went. */
-import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import { ServerResponse, type IncomingMessage, type Server } from 'node:http';
 import type { Server as TlsServer } from 'node:https';
+import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { Assembly } from './ringback.ts';
 
@@ -14,46 +15,38 @@ export class Mount implements Disposable {
 
   constructor(assembly: Assembly, prefix: string) {
     this.#assembly = assembly;
-    this.#paths = PATHS.map((path) => prefix + path);
+    this.#paths = PATHS.map((path) => (prefix + path).toLowerCase());
   }
 
   on(server: Server | TlsServer): void {
-    this.#takeRequests(server);
-    this.#takeUpgrades(server);
+    this.#takeEvents(server);
     const learn = (): void => this.#learnAddress(server);
     if (server.listening) learn();
     server.on('listening', learn);
     this.#undo.push(() => server.off('listening', learn));
   }
 
-  /** The server is again as it was. */
+  /** Nothing is taken any more. */
   [Symbol.dispose](): void {
     for (const undo of this.#undo.splice(0)) undo();
   }
 
-  #takeRequests(server: Server | TlsServer): void {
-    const others = server.listeners('request');
-    const listener = (request: IncomingMessage, response: ServerResponse): void => {
-      if (this.#isOurs(request)) this.#assembly.server.emit('request', request, response);
-      else for (const other of others) Reflect.apply(other, server, [request, response]);
+  /**
+   * In front of all listeners, whenever they were or will be added: one that answers or cuts what it does not know, as many
+   * do with upgrades, must not see what is ours.
+   */
+  #takeEvents(server: Server | TlsServer): void {
+    const emit: (event: string, ...args: unknown[]) => boolean = server.emit;
+    let isMounted = true;
+    server.emit = (event: string | symbol, ...args: unknown[]): boolean => {
+      const isTaken = isMounted && (event === 'request' || event === 'upgrade') && this.#isOurs(args[0]);
+      return isTaken ? this.#assembly.server.emit(event, ...args) : Reflect.apply(emit, server, [event, ...args]);
     };
-    server.removeAllListeners('request');
-    server.on('request', listener);
+    const unlisten = listenForUpgrades(server, (request) => isMounted && this.#isOurs(request));
     this.#undo.push(() => {
-      server.off('request', listener);
-      for (const other of others)
-        server.on('request', (request, response) => void Reflect.apply(other, server, [request, response]));
+      isMounted = false;
+      unlisten();
     });
-  }
-
-  #takeUpgrades(server: Server | TlsServer): void {
-    const listener = (request: IncomingMessage, socket: Duplex, head: Buffer): void => {
-      if (this.#isOurs(request)) this.#assembly.server.emit('upgrade', request, socket, head);
-      // Nobody else is there who could answer or close it.
-      else if (server.listenerCount('upgrade') === 1) socket.destroy();
-    };
-    server.on('upgrade', listener);
-    this.#undo.push(() => server.off('upgrade', listener));
   }
 
   #learnAddress(server: Server | TlsServer): void {
@@ -64,8 +57,37 @@ export class Mount implements Disposable {
     this.#assembly.addresses.useListenAddress(`${scheme}://127.0.0.1:${address.port}`);
   }
 
-  #isOurs(request: IncomingMessage): boolean {
-    const path = (request.url ?? '').split('?', 1)[0]?.toLowerCase() ?? '';
+  #isOurs(request: unknown): boolean {
+    const url = typeof request === 'object' && request !== null && 'url' in request ? request.url : undefined;
+    const path = typeof url === 'string' ? (url.split('?', 1)[0]?.toLowerCase() ?? '') : '';
     return this.#paths.some((ours) => path === ours || path.startsWith(`${ours}/`));
   }
+}
+
+/**
+ * Node tells of upgrades only where somebody listens for them; without a listener they are requests like any other, and so
+ * they stay for an app that has none. Returns how to stop.
+ */
+function listenForUpgrades(server: Server | TlsServer, isOurs: (request: unknown) => boolean): () => void {
+  const decide: unknown = Reflect.get(server, 'shouldUpgradeCallback');
+  if (typeof decide === 'function') {
+    Reflect.set(
+      server,
+      'shouldUpgradeCallback',
+      (request: unknown) => isOurs(request) || Reflect.apply(decide, server, [request]),
+    );
+    return () => undefined;
+  }
+  server.on('upgrade', answerAsRequest);
+  return () => server.off('upgrade', answerAsRequest);
+}
+
+/** For releases of Node without that callback: what nobody else listens for is the plain request that it also is. */
+function answerAsRequest(this: Server, request: IncomingMessage, socket: Duplex): void {
+  if (this.listenerCount('upgrade') > 1 || !(socket instanceof Socket)) return;
+  const response = new ServerResponse(request);
+  response.shouldKeepAlive = false;
+  response.assignSocket(socket);
+  response.once('finish', () => socket.destroySoon());
+  this.emit('request', request, response);
 }

@@ -1,0 +1,110 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import { connect } from 'node:net';
+import { test } from 'node:test';
+import { WebSocket } from 'ws';
+import { createRingback } from '../../src/index.ts';
+import { transports } from '../fixtures/each-setting.ts';
+import { request } from '../fixtures/http-api.ts';
+import { Page } from '../fixtures/page.ts';
+import { frameworks, startApp } from './app.ts';
+
+async function echo(url: string, text: string): Promise<string> {
+  const socket = new WebSocket(url.replace('http:', 'ws:'));
+  await once(socket, 'open');
+  socket.send(text);
+  const [data]: unknown[] = await once(socket, 'message');
+  socket.close();
+  return String(data);
+}
+
+for (const framework of frameworks) {
+  for (const transport of transports) {
+    test(`a message reaches the page of an app (${framework.name}, ${transport})`, async () => {
+      await using app = await startApp(framework, { apiKeys: ['rbak_of-the-app-0123456789-0123456789'] });
+      const opened = await app.ringback.open();
+      assert.equal(opened.hubUrl, `${app.url}/hub`);
+      await using page = await Page.open({ ...opened, transport });
+      const waiting = app.ringback.send(opened.id, { type: 'paid', data: { n: 1 }, waitSeconds: 30 });
+      await page.untilMessages(1);
+      await page.ack(1, 'thanks');
+      assert.partialDeepStrictEqual(await waiting, { status: 'handled', reply: 'thanks' });
+      const byHttp = await request('POST', `${app.url}/v1/transactions/${opened.id}/messages`, {
+        bearer: 'rbak_of-the-app-0123456789-0123456789',
+        json: { type: 'paid', data: 2 },
+      });
+      assert.equal(byHttp.status, 202);
+      await page.untilMessages(2);
+      assert.deepEqual(page.sequences, [1, 2]);
+    });
+  }
+
+  test(`the app's own routes and sockets work as without us (${framework.name})`, async () => {
+    await using app = await startApp(framework);
+    const shop = await request('GET', `${app.url}/shop`);
+    assert.deepEqual([shop.status, shop.text], [200, 'the shop']);
+    for (const path of ['/', '/hubs', '/v1x', '/health', '/shop/hub', '/metrics']) {
+      const answer = await request('GET', app.url + path);
+      assert.deepEqual([answer.status, answer.text], [404, 'the shop has no such page'], path);
+    }
+    assert.equal((await request('GET', `${app.url}/v1/nothing`)).headers.get('content-type'), 'application/problem+json');
+    assert.equal(await echo(`${app.url}/chat`, 'hello'), 'hello');
+    const opened = await app.ringback.open();
+    await using page = await Page.open({ ...opened, transport: 'WebSockets' });
+    assert.equal(await echo(`${app.url}/chat`, 'beside a page'), 'beside a page');
+    assert.equal(page.connection.state, 'Connected');
+  });
+
+  test(`after close() the server is the app's alone (${framework.name})`, async () => {
+    await using app = await startApp(framework);
+    const opened = await app.ringback.open();
+    const page = await Page.open({ ...opened, transport: 'WebSockets' });
+    await app.ringback.close();
+    await page.ended();
+    const hub = await request('POST', `${app.url}/hub/negotiate?negotiateVersion=1`, { bearer: opened.accessToken });
+    assert.deepEqual([hub.status, hub.text], [404, 'the shop has no such page']);
+    assert.equal((await request('GET', `${app.url}/shop`)).text, 'the shop');
+    assert.equal(await echo(`${app.url}/chat`, 'still here'), 'still here');
+  });
+
+  for (const transport of transports) {
+    test(`everything of ours lies below a prefix (${framework.name}, ${transport})`, async () => {
+      await using app = await startApp(framework, { prefix: '/Pay-1/rb' });
+      const opened = await app.ringback.open();
+      assert.equal(opened.hubUrl, `${app.url}/Pay-1/rb/hub`);
+      await using page = await Page.open({ ...opened, transport });
+      const callback = new URL(opened.callbackUrl ?? '');
+      assert.match(callback.pathname, /^\/Pay-1\/rb\/callbacks\//);
+      assert.equal((await request('POST', callback.href, { json: { by: 'the provider' } })).status, 202);
+      await page.untilMessages(1);
+      assert.partialDeepStrictEqual(page.messages, [{ type: 'callback', data: { by: 'the provider' } }]);
+      assert.equal((await request('GET', `${app.url}/Pay-1/rb/health/live`)).status, 200);
+      for (const path of ['/health/live', '/openapi.json', '/v1/transactions']) {
+        assert.equal((await request('GET', app.url + path)).text, 'the shop has no such page', path);
+      }
+    });
+  }
+}
+
+test('an app without sockets answers what asks for an upgrade as the plain request that it also is', async () => {
+  const ringback = await createRingback({ store: 'memory:' });
+  const server = createServer((incoming, response) => {
+    incoming.setEncoding('utf8').on('data', (body: string) => response.end(`got ${body}`));
+  });
+  ringback.mount(server);
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const address = server.address();
+  assert.ok(typeof address === 'object' && address !== null);
+  // As Java's HTTP client begins.
+  const socket = connect(address.port, '127.0.0.1').setEncoding('utf8');
+  socket.write(
+    'POST /shop HTTP/1.1\r\nHost: a\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nContent-Length: 4\r\n\r\nbody',
+  );
+  const [answer]: unknown[] = await once(socket, 'data');
+  assert.match(String(answer), /^HTTP\/1\.1 200 OK\r\n[^]*got body/);
+  socket.destroy();
+  await ringback.close();
+  server.close();
+});
