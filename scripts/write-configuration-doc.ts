@@ -59,7 +59,7 @@ name. An app that embeds the server passes the same keys as an object; the libra
 
 const SECRETS = `## API keys
 
-\`RINGBACK_API_KEY\` holds one or more keys, separated by commas: at least 16 printable ASCII characters each. Several are
+\`RINGBACK_API_KEY\` holds one or more keys, separated by commas: printable ASCII, better 16 characters or more each. Several are
 active at once, so that a key can be replaced without a gap. There is no flag and no key in the file for it: both are seen by others too easily.
 
 Without it, a key is made at the first start and written to \`<database file>.api-key\`, readable by its owner only; the path is logged. With

@@ -10,11 +10,12 @@ import { dirname, join } from 'node:path';
 import { makeFolder } from '../folder.ts';
 import type { Logger } from '../logger.ts';
 import type { StoreLocation } from '../server/configuration.ts';
-import { newApiKey } from '../server/api-keys.ts';
+import { API_KEY_FORM, isApiKey, newApiKey } from '../server/api-keys.ts';
 import { CommandFailure, systemCode, wrongUsage } from './failure.ts';
 
 const VARIABLE = 'RINGBACK_API_KEY';
-const SHORTEST_KEY = 16;
+/** A shorter one can be guessed: it is taken, with a warning. */
+const SHORTEST_GOOD_KEY = 16;
 /** Only the owner reads and writes. */
 const KEY_FILE_MODE = 0o600;
 const OTHERS = 0o077;
@@ -30,7 +31,15 @@ export interface ServerApiKeys {
 /** The keys that a server accepts; makes one where there is none. A file made for `memory:` goes with this process. */
 export async function serverApiKeys(store: StoreLocation, logger: Logger): Promise<ServerApiKeys> {
   const given = keysFromVariable();
-  if (given !== undefined) return { keys: given, undo: async () => undefined };
+  if (given !== undefined) {
+    if (given.some((key) => key.length < SHORTEST_GOOD_KEY)) {
+      logger.warn(
+        { event: 'api_key.short' },
+        `a key in ${VARIABLE} has fewer than ${SHORTEST_GOOD_KEY} characters; use a random one`,
+      );
+    }
+    return { keys: given, undo: async () => undefined };
+  }
   const file = store.kind === 'sqlite' ? keyFile(store.file) : await temporaryKeyFile();
   const isMade = await makeKeyFile(file);
   const key = await readKey(file);
@@ -47,17 +56,14 @@ export async function clientApiKey(store: StoreLocation): Promise<string> {
 }
 
 function keysFromVariable(): readonly string[] | undefined {
-  const text = process.env[VARIABLE];
-  if (!text?.trim()) return undefined;
-  const keys = text.split(',').map((key) => key.trim());
-  const wrong = keys.findIndex((key) => !isKey(key));
+  const entries = (process.env[VARIABLE] ?? '').split(',').map((key) => key.trim());
+  // An empty variable counts as absent, and so does an empty entry.
+  const keys = entries.filter((key) => key !== '');
+  if (keys.length === 0) return undefined;
+  const wrong = keys.findIndex((key) => !isApiKey(key));
   if (wrong === -1) return [...new Set(keys)];
-  const which = keys.length === 1 ? VARIABLE : `entry ${wrong + 1} of ${VARIABLE}`;
-  throw wrongUsage(`${which}: expected at least ${SHORTEST_KEY} printable ASCII characters without spaces`);
-}
-
-function isKey(text: string): boolean {
-  return text.length >= SHORTEST_KEY && /^[\x21-\x7e]+$/.test(text);
+  const which = keys.length === 1 ? VARIABLE : `key ${wrong + 1} of ${VARIABLE}`;
+  throw wrongUsage(`${which}: expected ${API_KEY_FORM}`);
 }
 
 function keyFile(databaseFile: string): string {
@@ -128,8 +134,8 @@ async function readKey(file: string): Promise<string> {
     throw new CommandFailure(`cannot read the API key file ${file} (${code})`);
   });
   const key = text.trim();
-  if (isKey(key)) return key;
-  const fault = key === '' ? 'is empty' : `does not hold one key of at least ${SHORTEST_KEY} printable ASCII characters`;
+  if (isApiKey(key)) return key;
+  const fault = key === '' ? 'is empty' : `does not hold one key of ${API_KEY_FORM}`;
   throw new CommandFailure(`the API key file ${file} ${fault}; delete it and the server makes a new one at its next start`);
 }
 

@@ -65,9 +65,9 @@ async function run(flags: Readonly<Record<string, FlagValue | undefined>>): Prom
 
 async function start(configuration: Configuration, logger: ProcessLogger): Promise<{ url: string; drain(): Promise<void> }> {
   const { keys, file, undo } = await serverApiKeys(configuration.store, logger);
-  // Loaded only here: the other commands start without the server's code.
-  const { serve } = await import('../server/serve.ts');
   try {
+    // Loaded only here: the other commands start without the server's code.
+    const { serve } = await import('../server/serve.ts');
     const server = await serve(configuration, { apiKeys: keys, logger });
     if (file !== undefined) logger.always({ event: 'api_key.file', file }, `the API key is in ${file}`);
     return server;

@@ -3,7 +3,7 @@ import type { IncomingMessage } from 'node:http';
 import { RingbackError } from '../errors.ts';
 
 /** No credential of ours is longer; what is, is not even hashed. */
-const LONGEST_CREDENTIAL = 512;
+export const LONGEST_CREDENTIAL = 512;
 
 /**
  * Headers of which a second one would be a way to be read differently by a proxy and by us. Two origins need no rule: Node

@@ -10,6 +10,7 @@ import { RingbackError } from '../errors.ts';
 import { JsonTextError, parseJsonText } from '../json/json-text.ts';
 import type { Logger } from '../logger.ts';
 import type { JsonText } from '../store/store.ts';
+import { API_KEY_FORM, isApiKey } from './api-keys.ts';
 import { ConfigurationError, parseConfiguration, type RingbackConfiguration } from './configuration.ts';
 import { shown } from './configuration/configuration-error.ts';
 import { ackBody, messageType, name } from './http/schemas.ts';
@@ -102,6 +103,7 @@ export interface Ringback {
 export async function createRingback(options: RingbackOptions = {}): Promise<Ringback> {
   const { apiKeys = [], authenticate, logger, prefix = '', clock, ...rest } = options;
   requirePrefix(prefix);
+  requireKeys(apiKeys);
   const configuration = parseConfiguration(rest);
   const assembly = await assemble(configuration, { apiKeys, authenticate, logger, prefix, clock });
   return new Embedded(assembly, {
@@ -114,6 +116,11 @@ export async function createRingback(options: RingbackOptions = {}): Promise<Rin
 function requirePrefix(prefix: string): void {
   if (/^(?:\/[\w.~-]+)*$/.test(prefix)) return;
   throw new ConfigurationError([`prefix: expected a path such as "/ringback", without a slash at its end, got ${shown(prefix)}`]);
+}
+
+function requireKeys(apiKeys: readonly string[]): void {
+  const wrong = apiKeys.findIndex((key) => !isApiKey(key));
+  if (wrong !== -1) throw new ConfigurationError([`apiKeys: expected ${API_KEY_FORM} as entry ${wrong + 1}`]);
 }
 
 interface EmbeddedOptions {

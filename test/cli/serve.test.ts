@@ -137,14 +137,30 @@ test('RINGBACK_API_KEY holds several keys, and then no file is made and none is 
   assert.ok(!(stdout + stderr).includes(KEY));
 });
 
-test('a short key ends the start with 2 and is not repeated', async () => {
-  const { code, stderr } = await run(['serve', '--port', '0', '--store', 'memory:'], {
-    environment: { RINGBACK_API_KEY: 'canary' },
-  });
-  assert.equal(code, 2);
-  assert.match(stderr, /^ringback: RINGBACK_API_KEY: expected at least 16 printable/);
+test('a short key is taken with a warning, and not repeated', async () => {
+  await using folder = await Folder.make();
+  const { command, url } = await serve(folder, ['--store', 'memory:'], { environment: { RINGBACK_API_KEY: 'canary,,' } });
+  await using _command = command;
+  assert.equal(await open(url, 'canary'), 201);
+  command.child.kill('SIGTERM');
+  const { stderr } = await command.end;
+  assert.match(stderr, /"event":"api_key.short"/);
   assert.doesNotMatch(stderr, /canary/);
 });
+
+for (const [what, key] of [
+  ['with a space', 'canary key of many words'],
+  ['that no header could hold', 'canary'.repeat(100)],
+] as const) {
+  test(`a key ${what} ends the start with 2 and is not repeated`, async () => {
+    const { code, stderr } = await run(['serve', '--port', '0', '--store', 'memory:'], {
+      environment: { RINGBACK_API_KEY: key },
+    });
+    assert.equal(code, 2);
+    assert.match(stderr, /^ringback: RINGBACK_API_KEY: expected 1 to 512 printable/);
+    assert.doesNotMatch(stderr, /canary/);
+  });
+}
 
 test('reads the configuration file that --config or RINGBACK_CONFIG names', async () => {
   await using folder = await Folder.make();

@@ -127,3 +127,14 @@ test('a configuration that cannot be is refused, naming what is wrong', async ()
   const wrong = Object.fromEntries([['retentionSecond', 1]]);
   await assert.rejects(createRingback({ store: 'memory:', ...wrong }), /retentionSecond/);
 });
+
+test('a key that everybody or nobody could show is refused, and not repeated', async () => {
+  for (const key of ['', 'canary key', 'canary'.repeat(100)]) {
+    await assert.rejects(createRingback({ store: 'memory:', apiKeys: ['a-good-key', key] }), (error: Error) => {
+      assert.equal(error.name, 'ConfigurationError');
+      assert.match(error.message, /apiKeys: expected 1 to 512 printable ASCII characters without spaces as entry 2/);
+      assert.doesNotMatch(error.message, /canary/);
+      return true;
+    });
+  }
+});
