@@ -148,9 +148,10 @@ export class Attachment implements Disposable {
   /** A ring carries no promise, so any number of rings during a run cost one more read. */
   #ring(hint?: StoredMessage): void {
     if (this.#isDisposed) return;
-    if (hint !== undefined && this.#takes(hint)) {
-      this.#deliver(hint);
-      return;
+    if (hint !== undefined && this.#hasBegun) {
+      if (this.#takes(hint)) return this.#deliver(hint);
+      // Sent already, or not to be sent now; whatever holds it back rings as it lets go.
+      if (hint.sequence <= this.#position || !this.#maySend()) return;
     }
     this.#rung = true;
     if (this.#idle) void this.#answer();

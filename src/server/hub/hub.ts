@@ -32,8 +32,8 @@ export interface PageHubOptions {
   readonly node: string;
 }
 
-/** What surrounds a reply of the largest size in its frame. */
-const FRAME_OVERHEAD_BYTES = 24_576;
+/** A reply that is too large by less than this is answered with an error; one that is larger still ends the connection. */
+const FRAME_OVERHEAD_BYTES = 122_880;
 
 export function createPageHub(options: PageHubOptions): Hub<Page, Attachment> {
   const pages = new Pages(options);
