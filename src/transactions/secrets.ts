@@ -1,5 +1,5 @@
 /** Ids and secrets: random, opaque, told apart by their first letters, and kept only as hashes. */
-import { hash, randomBytes } from 'node:crypto';
+import { hash, randomBytes, randomFillSync } from 'node:crypto';
 
 /** What a secret grants, as its prefix says; secret scanners and people then know what they found. */
 export type SecretKind = 'access-token' | 'ticket' | 'callback' | 'api-key';
@@ -30,7 +30,17 @@ export function looksLike(kind: SecretKind, text: string): boolean {
   return text.startsWith(PREFIXES[kind]);
 }
 
+/** Random bytes for ids, fetched many at a time: a message costs one id, and a call for each would be dear. */
+const pool = Buffer.alloc(ID_BYTES * 256);
+let used = pool.length;
+
 /** `txn_…`, `msg_…`: 144 random bits. */
 export function newId(prefix: 'txn' | 'msg' | 'tok' | 'cbk'): string {
-  return `${prefix}_${randomBytes(ID_BYTES).toString('base64url')}`;
+  if (used === pool.length) {
+    randomFillSync(pool);
+    used = 0;
+  }
+  const start = used;
+  used += ID_BYTES;
+  return `${prefix}_${pool.toString('base64url', start, used)}`;
 }

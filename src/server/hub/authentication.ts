@@ -24,7 +24,7 @@ export interface PageRequest {
 
 /**
  * The custom auth handler: validates whatever the page sends (query, cookie, header) against the app's own data, and names
- * the transaction that the page may receive; null refuses it with 401.
+ * the transaction that the page may receive; null refuses it with 401. If it throws: 500, and the page learns no more.
  */
 export type Authenticate = (request: PageRequest) => { transactionId: string } | null | Promise<{ transactionId: string } | null>;
 
