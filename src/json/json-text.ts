@@ -56,6 +56,19 @@ export function parseJsonText(text: string, maxDepth: number): JsonDocument {
   return { value, compact, member: (name) => memberOf(compact, name) };
 }
 
+/** The text of the object or array that a text begins with, whatever stands behind it; undefined: none that ends. */
+export function firstContainer(text: string): string | undefined {
+  let depth = 0;
+  for (let at = 0; at < text.length; at++) {
+    const code = text.charCodeAt(at);
+    if (code === QUOTE) at = endOfString(text, at);
+    else if (code === 0x7b || code === 0x5b) depth++;
+    else if ((code === 0x7d || code === 0x5d) && --depth <= 0) return text.slice(0, at + 1);
+    if (depth === 0 && code > SPACE) return undefined;
+  }
+  return undefined;
+}
+
 /** The bytes of a text in UTF-8. */
 export function byteLength(text: string): number {
   return Buffer.byteLength(text, 'utf8');

@@ -45,6 +45,19 @@ test('members may come in any order', () => {
   assert.deepEqual(parse('{"arguments":[42],"target":"T","type":1}'), { type: 1, target: 'T', arguments: [42] });
 });
 
+test('what stands behind the object in its frame is overlooked', () => {
+  const ping = { type: 6 };
+  for (const behind of ['x', '}', '{"type":7}', ' ,', '"']) assert.deepEqual(parse(`{"type":6}${behind}`), ping, behind);
+  assert.deepEqual(parse('{"type":3,"invocationId":"}","result":[{"a":"]"}]} {'), {
+    type: 3,
+    invocationId: '}',
+    result: [{ a: ']' }],
+  });
+  for (const text of ['x{"type":6}', '{"type":6', '"{}" {}', '{"type":6,}x', '}{']) {
+    assert.throws(() => parse(text), { message: 'Error reading JSON.' }, text);
+  }
+});
+
 test('a type without meaning is no message and no error', () => {
   assert.equal(parse('{"type":99,"target":5}'), undefined);
 });

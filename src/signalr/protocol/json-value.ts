@@ -3,6 +3,7 @@
  * recursion.
  */
 import { isUtf8 } from 'node:buffer';
+import { firstContainer } from '../../json/json-text.ts';
 import { ProtocolError } from './protocol-error.ts';
 import { RawJson } from './raw-json.ts';
 
@@ -19,8 +20,18 @@ function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
 
 function parse(bytes: Buffer): unknown {
   if (!isUtf8(bytes)) throw new ProtocolError('Error reading JSON.');
+  const text = bytes.toString();
   try {
-    return JSON.parse(bytes.toString());
+    return JSON.parse(text);
+  } catch {
+    return parseFirst(text);
+  }
+}
+
+/** ASP.NET Core overlooks what stands behind the object in its frame. */
+function parseFirst(text: string): unknown {
+  try {
+    return JSON.parse(firstContainer(text) ?? '');
   } catch {
     // The reader's own error quotes the text, which may hold anything: it is left behind.
     throw new ProtocolError('Error reading JSON.');
