@@ -117,6 +117,64 @@ test('forget leaves no byte where pages were split and merged by hundreds of nei
   for (const id of order.slice(-12)) assertPresent(bytes, id);
 });
 
+test('overwriting behind SQLite leaves a sound file, through checkpoints, forgets and a restart', async () => {
+  using folder = new Folder();
+  const random = seeded(20261123);
+  const kept = new Map<string, string[]>();
+  for (let round = 0; round < 4; round += 1) {
+    await using store = await openStore(folder.file());
+    for (let step = 0; step < 60; step += 1) {
+      const id = `r${round}s${step}`;
+      const texts = Array.from({ length: 1 + Math.floor(random() * 8) }, () =>
+        JSON.stringify('d'.repeat(Math.floor(random() ** 3 * 40_000))),
+      );
+      await store.open({
+        id,
+        ttlMs: 1e9,
+        token: { id: 'token', hash: id },
+        metadata: `{"n":"${'m'.repeat(Math.floor(random() * 3_000))}"}`,
+      });
+      await Promise.all(texts.map((data, index) => store.append({ transactionId: id, id: `m${index}`, type: 'x', data })));
+      kept.set(id, texts);
+      const [oldest] = kept.keys();
+      if (random() < 0.45 && oldest !== undefined) {
+        const victim = [...kept.keys()][Math.floor(random() * kept.size)] ?? oldest;
+        assert.equal(await store.forget(victim), true);
+        kept.delete(victim);
+      }
+    }
+    assert.deepEqual(faultsOf(folder.file()), ['ok']);
+    for (const [transactionId, texts] of kept) {
+      const page = await store.read(transactionId, { after: 0, limit: 100 });
+      assert.deepEqual(
+        page?.messages.map(({ data }) => data),
+        texts,
+      );
+    }
+  }
+  assert.deepEqual(faultsOf(folder.file()), ['ok']);
+  assert.ok(kept.size > 60);
+});
+
+/** What SQLite itself finds wrong with a file. */
+function faultsOf(file: string): unknown[] {
+  const database = new DatabaseSync(file, { readOnly: true });
+  const rows = database.prepare('PRAGMA integrity_check').all();
+  database.close();
+  return rows.map(({ integrity_check: fault }) => fault);
+}
+
+/** Random numbers that are the same in each run (mulberry32). */
+function seeded(seed: number): () => number {
+  let state = seed;
+  return () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
+  };
+}
+
 test('sweep leaves no byte of what it forgot', async () => {
   using folder = new Folder();
   const clock = new ManualClock();
