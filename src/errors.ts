@@ -84,6 +84,11 @@ export class RingbackError extends Error {
     return errorKinds[this.code].title;
   }
 
+  /** Seconds for `Retry-After`, on the statuses that are to have it. */
+  get retryAfter(): number | undefined {
+    return this.status === 503 || this.status === 429 ? (this.retryAfterSeconds ?? 1) : undefined;
+  }
+
   get retryable(): boolean {
     return 'retryable' in errorKinds[this.code];
   }

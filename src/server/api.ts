@@ -5,7 +5,7 @@
 import { RingbackError } from '../errors.ts';
 import { byteLength } from '../json/json-text.ts';
 import type { JsonText } from '../store/store.ts';
-import type { Mailbox } from '../transactions/mailbox.ts';
+import { isFinal, type Mailbox } from '../transactions/mailbox.ts';
 import type { Opened, Transactions } from '../transactions/transactions.ts';
 import type { Addresses } from './addresses.ts';
 import type { Limits } from './configuration.ts';
@@ -116,7 +116,7 @@ export class Api {
   async send(transactionId: string, input: SendInput): Promise<Answer> {
     const { mailbox, limits, metrics } = this.#options;
     requireBytes(input.data, limits.messageBytes, 'data_too_large');
-    const { message, isDuplicate } = await mailbox.append(transactionId, { ...input, id: input.id, key: idempotencyKey(input) });
+    const { message, isDuplicate } = await mailbox.append(transactionId, { ...input, key: idempotencyKey(input) });
     metrics.messages.inc({ outcome: isDuplicate ? 'duplicate' : 'stored' });
     if (sendCommitted.hasSubscribers) sendCommitted.publish({ transactionId, sequence: message.sequence });
     if (!input.waitSeconds) return { status: 202, json: wire.storedJson(message, isDuplicate) };
@@ -124,8 +124,7 @@ export class Api {
       withinMs: Math.min(input.waitSeconds, LONGEST_WAIT_SECONDS) * 1000,
       signal: this.#options.draining,
     });
-    const isFinal = receipt.handledAt !== undefined || receipt.failedAt !== undefined;
-    if (!isFinal) return { status: 202, json: wire.storedJson(message, isDuplicate) };
+    if (!isFinal(receipt)) return { status: 202, json: wire.storedJson(message, isDuplicate) };
     return { status: 200, json: wire.outcomeJson(receipt, isDuplicate) };
   }
 

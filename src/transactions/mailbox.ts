@@ -144,7 +144,8 @@ export function statusOf(receipt: Receipt): MessageStatus {
   return receipt.deliveredAt === undefined ? 'stored' : 'delivered';
 }
 
-function isFinal(receipt: Receipt): boolean {
+/** Whether a page has handled the message or failed to: what a waiting sender waits for. */
+export function isFinal(receipt: Receipt): boolean {
   return receipt.handledAt !== undefined || receipt.failedAt !== undefined;
 }
 

@@ -27,7 +27,7 @@ export function rawProblem(error: RingbackError): string {
 function problem(error: RingbackError): { headers: Record<string, string>; body: string } {
   const headers: Record<string, string> = { 'cache-control': 'no-store' };
   if (error.status === 401) headers['www-authenticate'] = 'Bearer';
-  if (error.status === 503 || error.status === 429) headers['retry-after'] = String(error.retryAfterSeconds ?? 1);
+  if (error.retryAfter !== undefined) headers['retry-after'] = String(error.retryAfter);
   const body = {
     type: 'about:blank',
     title: error.title,

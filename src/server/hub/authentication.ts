@@ -3,7 +3,7 @@
  * the request. An access token in a URL is refused, since URLs end in logs.
  */
 import type { IncomingMessage } from 'node:http';
-import { errorKinds, RingbackError } from '../../errors.ts';
+import { RingbackError } from '../../errors.ts';
 import type { Authentication, EndpointRequest, NegotiateAdditions, Refusal } from '../../signalr/index.ts';
 import type { Store } from '../../store/store.ts';
 import { hashSecret, looksLike } from '../../transactions/secrets.ts';
@@ -141,8 +141,6 @@ function afterOf(url: URL): number | undefined | 'invalid' {
   return values.length === 1 && /^\d{1,15}$/.test(values[0] ?? '') ? Number(values[0]) : 'invalid';
 }
 
-function refusalOf(error: RingbackError): Refusal {
-  const retryAfter = error.retryAfterSeconds ?? (errorKinds.store_unavailable.status === error.status ? 1 : undefined);
-  if (retryAfter === undefined) return { status: error.status };
-  return { status: error.status, headers: { 'retry-after': String(retryAfter) } };
+function refusalOf({ status, retryAfter }: RingbackError): Refusal {
+  return retryAfter === undefined ? { status } : { status, headers: { 'retry-after': String(retryAfter) } };
 }
