@@ -15,6 +15,7 @@ export const errorKinds = {
   malformed_request: { status: 400, title: 'The request is malformed.' },
   invalid_json: { status: 400, title: 'The body is not valid JSON.' },
   unauthorized: { status: 401, title: 'A valid credential is required.' },
+  bad_signature: { status: 401, title: 'The signature is missing, wrong or too old.' },
   wrong_credential: { status: 403, title: 'This credential does not grant this operation.' },
   origin_not_allowed: { status: 403, title: 'Requests from this origin are not allowed.' },
   not_found: { status: 404, title: 'There is nothing at this address.' },
@@ -42,6 +43,7 @@ export const errorKinds = {
   internal_error: { status: 500, title: 'An unexpected error occurred.' },
   store_unavailable: { status: 503, title: 'The store cannot answer now; nothing was acknowledged.', retryable: true },
   too_many_transactions: { status: 503, title: 'Too many transactions are open.', retryable: true },
+  too_many_parked: { status: 503, title: 'Too many webhooks wait for their transactions.', retryable: true },
   draining: { status: 503, title: 'The server is shutting down.', retryable: true },
 } as const satisfies Record<string, ErrorKind>;
 

@@ -3,7 +3,7 @@
  * are made here. Who may call what is decided before.
  */
 import { RingbackError } from '../errors.ts';
-import { byteLength } from '../json/json-text.ts';
+import { requireBytes } from '../json/require-bytes.ts';
 import type { JsonText } from '../store/store.ts';
 import { isFinal, type Mailbox } from '../transactions/mailbox.ts';
 import type { Opened, Transactions } from '../transactions/transactions.ts';
@@ -190,15 +190,4 @@ function idempotencyKey({ id, idempotencyKey: key }: SendInput): string | undefi
   if (id === undefined || key === undefined || id === key) return key;
   const message = 'expected to equal the header Idempotency-Key, if both are given';
   throw new RingbackError('invalid_request', { faults: [{ field: '/id', message }] });
-}
-
-function requireBytes(
-  text: string | undefined,
-  max: number,
-  code: 'data_too_large' | 'reply_too_large' | 'metadata_too_large',
-): void {
-  // A text has at least as many bytes as characters, and at most three times as many.
-  if (text === undefined || text.length * 3 <= max) return;
-  const bytes = byteLength(text);
-  if (bytes > max) throw new RingbackError(code, { detail: `it has ${bytes} bytes as compact JSON, at most ${max} are taken` });
 }

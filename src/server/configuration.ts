@@ -8,4 +8,3 @@ export type { Configuration, RingbackConfiguration } from './configuration/parse
 export type { LogLevel } from './configuration/schema.ts';
 export { configurationFileName, configurationFileOption, namedOptions, resolveConfiguration } from './configuration/sources.ts';
 export type { ConfigurationFile, ConfigurationSources, Environment, FlagValue, NamedOption } from './configuration/sources.ts';
-export type { WebhookSource } from './configuration/webhook-sources.ts';

@@ -32,14 +32,17 @@ export interface Core {
 export interface CoreParts {
   readonly clock: Clock;
   readonly logger: Logger;
+  /** Told of parked webhooks that nobody came for in time. */
+  readonly onUnclaimed?: (source: string, count: number) => void;
 }
 
-export async function openCore(configuration: Configuration, { clock, logger }: CoreParts): Promise<Core> {
+export async function openCore(configuration: Configuration, parts: CoreParts): Promise<Core> {
+  const { clock, logger } = parts;
   const store = await openStore(configuration, { clock, logger });
   const backplane = new MemoryBackplane();
   const receipts = new Receipts({ store, clock });
   const connections = new ConnectionTable({ store, clock });
-  const sweeper = new Sweeper({ store, backplane, clock, logger });
+  const sweeper = new Sweeper({ store, backplane, ...parts });
   return {
     store,
     backplane,
@@ -54,12 +57,18 @@ export async function openCore(configuration: Configuration, { clock, logger }: 
   };
 }
 
-async function openStore({ store, limits, retentionSeconds }: Configuration, parts: CoreParts): Promise<Store> {
+async function openStore(
+  { store, limits, retentionSeconds }: Configuration,
+  parts: Pick<CoreParts, 'clock' | 'logger'>,
+): Promise<Store> {
   const storeLimits: StoreLimits = {
     openTransactions: limits.openTransactions,
     messagesPerTransaction: limits.messagesPerTransaction,
     mailboxBytes: limits.mailboxBytes,
     retentionMs: retentionSeconds * 1000,
+    parkedMessages: limits.parkedMessages,
+    parkMs: limits.parkedSeconds * 1000,
+    dedupeMs: limits.webhookDedupeSeconds * 1000,
   };
   switch (store.kind) {
     case 'memory':

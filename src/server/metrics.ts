@@ -8,6 +8,7 @@ export class Metrics {
   readonly acks: Counter<'kind'>;
   /** Acks and nacks that were refused; one that asked for no answer was ignored. */
   readonly refusedCalls: Counter<'kind'>;
+  readonly webhooks: Counter<'source' | 'outcome'>;
   readonly requests: Counter<'method' | 'route' | 'status'>;
   readonly requestSeconds: Histogram<'route'>;
 
@@ -24,6 +25,12 @@ export class Metrics {
       name: 'ringback_refused_acks_total',
       help: 'Acks and nacks refused or ignored.',
       labelNames: ['kind'],
+      registers,
+    });
+    this.webhooks = new Counter({
+      name: 'ringback_webhooks_total',
+      help: 'Webhooks by what became of them; `unclaimed` are parked ones that nobody came for.',
+      labelNames: ['source', 'outcome'],
       registers,
     });
     this.requests = new Counter({

@@ -5,13 +5,17 @@ import { hostname } from 'node:os';
 import { systemClock, type Clock } from '../clock.ts';
 import { silentLogger, type Logger } from '../logger.ts';
 import { Endpoint } from '../signalr/index.ts';
+import { WebhookReceiver } from '../webhooks/receiver.ts';
+import type { WebhookSource } from '../webhooks/source.ts';
 import { Access } from './access.ts';
 import { Addresses } from './addresses.ts';
 import { ApiKeys } from './api-keys.ts';
 import { Api } from './api.ts';
 import { ClientAddresses } from './client-address.ts';
-import type { Configuration } from './configuration.ts';
+import { ConfigurationError, type Configuration } from './configuration.ts';
 import { openCore, type Core } from './core.ts';
+import type { Demo } from './demo/demo.ts';
+import { LocalRequests } from './demo/local-requests.ts';
 import { createHttpServer } from './http-server.ts';
 import { createApp } from './http/app.ts';
 import { HubAuthentication, type Authenticate } from './hub/authentication.ts';
@@ -34,6 +38,10 @@ export interface Context {
   readonly clock?: Clock | undefined;
   /** In front of all paths, when mounted below another one. Default: none. */
   readonly prefix?: string | undefined;
+  /** Sources of webhooks besides the configured ones, under names of their own. */
+  readonly extraWebhooks?: readonly WebhookSource[] | undefined;
+  /** Its routes are added to the API. Default: none. */
+  readonly demo?: Demo | undefined;
 }
 
 /** The parts that others build on: the process (`serve.ts`) and the embedding app (`embed.ts`). */
@@ -53,11 +61,16 @@ export interface Assembly {
 export async function assemble(configuration: Configuration, context: Context): Promise<Assembly> {
   const { limits, publicUrl, allowedOrigins } = configuration;
   const { logger = silentLogger, clock = systemClock, prefix = '' } = context;
-  const core = await openCore(configuration, { clock, logger });
+  const webhooks = webhookSources(configuration.webhooks, context.extraWebhooks);
+  const metrics: Metrics = new Metrics(() => endpoint.connectionCount);
+  const core = await openCore(configuration, {
+    clock,
+    logger,
+    onUnclaimed: (source, count) => metrics.webhooks.inc({ source, outcome: 'unclaimed' }, count),
+  });
   const origins = new Origins(allowedOrigins ?? (publicUrl === undefined ? undefined : [new URL(publicUrl).origin]));
   const addresses = new Addresses(publicUrl, prefix);
   const draining = new AbortController();
-  const metrics: Metrics = new Metrics(() => endpoint.connectionCount);
   const access = createAccess(configuration, { core, origins, apiKeys: context.apiKeys });
   const endpoint = createEndpoint(configuration, {
     core,
@@ -71,12 +84,14 @@ export async function assemble(configuration: Configuration, context: Context): 
   const api = new Api({ ...core, addresses, limits, metrics, draining: draining.signal });
   const app = await createApp({
     api,
+    webhooks: new WebhookReceiver({ sources: webhooks, mailbox: core.mailbox, limits, clock }),
     access,
     origins,
     limits,
     metrics,
     logger,
     prefix,
+    addMore: (scope) => context.demo?.addRoutes(scope, { api, transactions: core.transactions, addresses }),
     checkReady: () => core.store.check(),
     draining: draining.signal,
     createServer: (listener) => createHttpServer({ listener, endpoint, hubPath: `${prefix}/hub` }),
@@ -101,13 +116,24 @@ export async function assemble(configuration: Configuration, context: Context): 
   };
 }
 
+/** @throws ConfigurationError for a name that is taken; before anything is opened */
+function webhookSources(configured: readonly WebhookSource[], extra: readonly WebhookSource[] = []): readonly WebhookSource[] {
+  const taken = extra.filter(({ name }) => configured.some((source) => source.name === name));
+  if (taken.length === 0) return [...configured, ...extra];
+  throw new ConfigurationError(
+    taken.map(({ name }) => `webhooks.${name}: this name is taken by a built-in source; expected another`),
+  );
+}
+
 interface AccessParts {
   readonly core: Core;
   readonly origins: Origins;
   readonly apiKeys: readonly string[];
 }
 
-function createAccess({ limits, trustedProxies }: Configuration, { core, origins, apiKeys }: AccessParts): Access {
+function createAccess(configuration: Configuration, { core, origins, apiKeys }: AccessParts): Access {
+  const { limits, trustedProxies } = configuration;
+  const local = new LocalRequests(configuration);
   return new Access({
     store: core.store,
     origins,
@@ -115,6 +141,7 @@ function createAccess({ limits, trustedProxies }: Configuration, { core, origins
     addresses: new ClientAddresses(trustedProxies),
     failedCredentials: new Throttle(limits.failedCredentialsPerMinute),
     anonymousOpens: new Throttle(limits.anonymousOpensPerMinute),
+    isLocal: (request) => local.includes(request),
   });
 }
 

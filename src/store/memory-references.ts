@@ -20,13 +20,16 @@ export class MemoryReferences {
     if (same?.delete(transaction) === true && same.size === 0) this.#byReference.delete(reference);
   }
 
-  isTaken(reference: string | undefined, now: number): boolean {
-    const same = reference === undefined ? undefined : this.#byReference.get(reference);
-    return same !== undefined && [...same].some((each) => stateAt(each, now) === 'open');
+  /** The open one. */
+  open(reference: string, now: number): MemoryTransaction | undefined {
+    for (const each of this.#byReference.get(reference) ?? []) if (stateAt(each, now) === 'open') return each;
+    return undefined;
   }
 
-  newestFirst(reference: string): readonly MemoryTransaction[] {
+  /** @param since those that ended up to then are forgotten */
+  newestFirst(reference: string, since: number): readonly MemoryTransaction[] {
+    const present = [...(this.#byReference.get(reference) ?? [])].filter(({ endsAt }) => endsAt > since);
     // In a set the older one comes first, so that of two from the same millisecond the later opened is the newer one.
-    return [...(this.#byReference.get(reference) ?? [])].toReversed().toSorted((a, b) => b.createdAt - a.createdAt);
+    return present.toReversed().toSorted((a, b) => b.createdAt - a.createdAt);
   }
 }

@@ -1,6 +1,8 @@
 /** One transaction in memory: its mailbox, its receipts and what grants access to it. Knows nothing of other transactions. */
+import { limitReached } from './capacity.ts';
 import { stateAt } from './lifetime.ts';
 import type { Effect, EffectRun, Outcome } from './marks.ts';
+import type { ParkedMessage } from './receive.ts';
 import type {
   AppendResult,
   ConnectionRow,
@@ -74,15 +76,16 @@ export class MemoryTransaction {
     const state = stateAt(this, now);
     if (state !== 'open') return { outcome: state };
     const bytes = Buffer.byteLength(data);
-    if (this.#entries.length >= limits.messagesPerTransaction) return { outcome: 'full', limit: 'messagesPerTransaction' };
-    if (this.#bytes + bytes > limits.mailboxBytes) return { outcome: 'full', limit: 'mailboxBytes' };
-    const message = { transactionId: this.id, id, sequence: this.#entries.length + 1, type, data, storedAt: now };
-    const entry: Entry = { message, bytes, attempts: 0, deliveredAt: undefined, outcome: undefined };
-    this.#entries.push(entry);
-    this.#bytes += bytes;
-    this.#byName.set(id, entry);
+    const limit = limitReached({ messages: this.#entries.length, bytes: this.#bytes }, bytes, limits);
+    if (limit !== undefined) return { outcome: 'full', limit };
+    const entry = this.#add({ id, type, data, storedAt: now }, bytes);
     if (key !== undefined) this.#byName.set(key, entry);
-    return { outcome: 'stored', message };
+    return { outcome: 'stored', message: entry.message };
+  }
+
+  /** Takes what was parked for it, when it is new. */
+  attach(parked: readonly ParkedMessage[]): void {
+    for (const each of parked) this.#add(each, Buffer.byteLength(each.data));
   }
 
   page({ after, limit, maxBytes = Infinity, tokenId }: ReadOptions, now: number): MailboxPage {
@@ -140,6 +143,15 @@ export class MemoryTransaction {
       for (const entry of this.#entries.slice(from - 1, to)) applyTo(entry, effect);
     }
     while (this.#entries[this.#ackedSequence]?.outcome !== undefined) this.#ackedSequence += 1;
+  }
+
+  #add({ id, type, data, storedAt }: Pick<StoredMessage, 'id' | 'type' | 'data' | 'storedAt'>, bytes: number): Entry {
+    const message = { transactionId: this.id, id, sequence: this.#entries.length + 1, type, data, storedAt };
+    const entry: Entry = { message, bytes, attempts: 0, deliveredAt: undefined, outcome: undefined };
+    this.#entries.push(entry);
+    this.#bytes += bytes;
+    this.#byName.set(id, entry);
+    return entry;
   }
 
   #position(now: number): MailboxPosition {

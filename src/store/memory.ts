@@ -4,17 +4,22 @@
  */
 import type { Clock } from '../clock.ts';
 import { RingbackError } from '../errors.ts';
+import { inUse } from './in-use.ts';
 import { forgottenSince, stateAt } from './lifetime.ts';
 import { effectsOf, roundsOf } from './marks.ts';
+import { MemoryCapabilities } from './memory-capabilities.ts';
+import { MemoryIntake } from './memory-intake.ts';
 import { MemoryReferences } from './memory-references.ts';
 import { MemoryTickets } from './memory-tickets.ts';
 import type { MemoryTicket } from './memory-tickets.ts';
 import { MemoryTransaction } from './memory-transaction.ts';
 import { OpenCount } from './open-count.ts';
+import { receive } from './receive.ts';
 import type {
   AppendResult,
   Capability,
   ConnectionChanges,
+  IncomingEvent,
   MailboxPage,
   Mark,
   MarkedPosition,
@@ -24,6 +29,8 @@ import type {
   OpenResult,
   ReadOptions,
   Receipt,
+  ReceiveResult,
+  Recipient,
   Store,
   StoreLimits,
   SweepResult,
@@ -47,11 +54,12 @@ export class MemoryStore implements Store {
   readonly #clock: Clock;
   readonly #transactions = new Map<string, MemoryTransaction>();
   readonly #references = new MemoryReferences();
-  readonly #byToken = new Map<string, { readonly transaction: MemoryTransaction; readonly tokenId: string }>();
-  readonly #byCallback = new Map<string, MemoryTransaction>();
+  readonly #tokens = new MemoryCapabilities('tokens');
+  readonly #callbacks = new MemoryCapabilities('callbacks');
   readonly #byConnection = new Map<string, MemoryTransaction>();
   readonly #tickets = new MemoryTickets();
   readonly #openCount: OpenCount;
+  readonly #intake: MemoryIntake;
   #closed = false;
 
   constructor({ limits, clock }: MemoryStoreOptions) {
@@ -61,6 +69,7 @@ export class MemoryStore implements Store {
       const ends = [...this.#transactions.values()].filter((each) => stateAt(each, now) === 'open').map((each) => each.endsAt);
       return { open: ends.length, earliestEnd: ends.reduce((a, b) => Math.min(a, b), Infinity) };
     });
+    this.#intake = new MemoryIntake(limits, (recipient, now) => this.#recipient(recipient, now));
   }
 
   async open(wanted: NewTransaction): Promise<OpenResult> {
@@ -68,15 +77,17 @@ export class MemoryStore implements Store {
     const present = this.#transactions.get(wanted.id);
     if (present !== undefined && this.#isForgotten(present, now)) this.#remove(present, now);
     else if (present !== undefined) return repeatedOpen(present, wanted);
-    if (this.#references.isTaken(wanted.reference, now)) return { outcome: 'reference_taken' };
+    const { reference, token, callback } = wanted;
+    if (reference !== undefined && this.#references.open(reference, now) !== undefined) return { outcome: 'reference_taken' };
     if (!this.#openCount.hasRoom(now)) return { outcome: 'full' };
-    const { token, callback } = wanted;
-    if (this.#byToken.has(token.hash) || (callback !== undefined && this.#byCallback.has(callback.hash))) throw inUse();
+    const holder = this.#tokens.find(token.hash) ?? (callback && this.#callbacks.find(callback.hash));
+    if (holder !== undefined) throw inUse();
     const transaction = new MemoryTransaction(wanted, now);
     this.#transactions.set(wanted.id, transaction);
     this.#references.add(transaction);
-    this.#grantToken(transaction, token);
-    if (callback !== undefined) this.#grantCallback(transaction, callback);
+    this.#tokens.add(transaction, token);
+    if (callback !== undefined) this.#callbacks.add(transaction, callback);
+    this.#intake.attach(transaction, now);
     this.#openCount.opened(transaction.endsAt);
     return { outcome: 'opened', createdAt: now, expiresAt: transaction.expiresAt };
   }
@@ -84,6 +95,10 @@ export class MemoryStore implements Store {
   async append(message: NewMessage): Promise<AppendResult> {
     const now = this.#now();
     return this.#find(message.transactionId, now)?.append(message, { now, limits: this.#limits }) ?? { outcome: 'unknown' };
+  }
+
+  async receive(event: IncomingEvent): Promise<ReceiveResult> {
+    return receive(this.#intake, event, this.#now());
   }
 
   async read(transactionId: string, options: ReadOptions): Promise<MailboxPage | undefined> {
@@ -108,7 +123,7 @@ export class MemoryStore implements Store {
 
   async transactionsByReference(reference: string): Promise<readonly TransactionRecord[]> {
     const now = this.#now();
-    const found = this.#references.newestFirst(reference).filter((each) => !this.#isForgotten(each, now));
+    const found = this.#references.newestFirst(reference, this.#since(now));
     return found.slice(0, MOST_BY_REFERENCE).map((each) => each.record(now));
   }
 
@@ -132,56 +147,45 @@ export class MemoryStore implements Store {
     const due = [...this.#transactions.values()].filter((each) => this.#isForgotten(each, now));
     const slice = due.toSorted((a, b) => a.endsAt - b.endsAt).slice(0, limit);
     for (const transaction of slice) this.#remove(transaction, now);
-    return { forgotten: slice.map(({ id }) => id), more: due.length > slice.length };
+    const { unclaimed, more } = this.#intake.sweep(limit, now);
+    return { forgotten: slice.map(({ id }) => id), unclaimed, more: more || due.length > slice.length };
   }
 
   async addToken(transactionId: string, token: Capability): Promise<boolean> {
     const transaction = this.#find(transactionId, this.#now());
-    if (transaction === undefined) return false;
-    if (transaction.tokens.get(token.id) === token.hash) return true;
-    if (transaction.tokens.has(token.id) || this.#byToken.has(token.hash)) throw inUse();
-    this.#grantToken(transaction, token);
-    return true;
+    if (transaction !== undefined) this.#tokens.add(transaction, token);
+    return transaction !== undefined;
   }
 
   async revokeToken(transactionId: string, tokenId: string): Promise<boolean> {
     const transaction = this.#find(transactionId, this.#now());
-    const hash = transaction?.tokens.get(tokenId);
-    if (transaction === undefined || hash === undefined) return false;
-    transaction.tokens.delete(tokenId);
-    this.#byToken.delete(hash);
+    if (transaction === undefined || !this.#tokens.revoke(transaction, tokenId)) return false;
     this.#tickets.dropOf(transaction, tokenId);
     return true;
   }
 
   async findToken(hash: string): Promise<TokenRecord | undefined> {
     const now = this.#now();
-    const found = this.#byToken.get(hash);
+    const found = this.#tokens.find(hash);
     if (found === undefined || this.#isForgotten(found.transaction, now)) return undefined;
-    return { transactionId: found.transaction.id, tokenId: found.tokenId };
+    return { transactionId: found.transaction.id, tokenId: found.id };
   }
 
   async addCallback(transactionId: string, callback: Capability): Promise<boolean> {
     const transaction = this.#find(transactionId, this.#now());
-    if (transaction === undefined) return false;
-    if (transaction.callbacks.get(callback.id) === callback.hash) return true;
-    if (transaction.callbacks.has(callback.id) || this.#byCallback.has(callback.hash)) throw inUse();
-    this.#grantCallback(transaction, callback);
-    return true;
+    if (transaction !== undefined) this.#callbacks.add(transaction, callback);
+    return transaction !== undefined;
   }
 
   async revokeCallback(transactionId: string, callbackId: string): Promise<boolean> {
     const transaction = this.#find(transactionId, this.#now());
-    const hash = transaction?.callbacks.get(callbackId);
-    if (transaction === undefined || hash === undefined) return false;
-    transaction.callbacks.delete(callbackId);
-    return this.#byCallback.delete(hash);
+    return transaction !== undefined && this.#callbacks.revoke(transaction, callbackId);
   }
 
   async findCallback(hash: string): Promise<string | undefined> {
     const now = this.#now();
-    const transaction = this.#byCallback.get(hash);
-    return transaction === undefined || this.#isForgotten(transaction, now) ? undefined : transaction.id;
+    const found = this.#callbacks.find(hash);
+    return found === undefined || this.#isForgotten(found.transaction, now) ? undefined : found.transaction.id;
   }
 
   async addTicket({ hash, transactionId, tokenId, ttlMs }: NewTicket): Promise<boolean> {
@@ -245,12 +249,23 @@ export class MemoryStore implements Store {
   }
 
   #isForgotten(transaction: MemoryTransaction, now: number): boolean {
-    return transaction.endsAt <= forgottenSince(now, this.#limits.retentionMs);
+    return transaction.endsAt <= this.#since(now);
+  }
+
+  #since(now: number): number {
+    return forgottenSince(now, this.#limits.retentionMs);
   }
 
   #find(transactionId: string, now: number): MemoryTransaction | undefined {
     const transaction = this.#transactions.get(transactionId);
     return transaction === undefined || this.#isForgotten(transaction, now) ? undefined : transaction;
+  }
+
+  /** The open one of a reference, else its latest. */
+  #recipient(recipient: Recipient, now: number): MemoryTransaction | undefined {
+    if (!('reference' in recipient)) return this.#find(recipient.transactionId, now);
+    const { reference } = recipient;
+    return this.#references.open(reference, now) ?? this.#references.newestFirst(reference, this.#since(now))[0];
   }
 
   #goodTicket(hash: string, now: number): MemoryTicket | undefined {
@@ -266,21 +281,10 @@ export class MemoryStore implements Store {
     return { lastSequence, ackedSequence };
   }
 
-  #grantToken(transaction: MemoryTransaction, { id, hash }: Capability): void {
-    transaction.tokens.set(id, hash);
-    this.#byToken.set(hash, { transaction, tokenId: id });
-  }
-
-  #grantCallback(transaction: MemoryTransaction, { id, hash }: Capability): void {
-    transaction.callbacks.set(id, hash);
-    this.#byCallback.set(hash, transaction);
-  }
-
   #remove(transaction: MemoryTransaction, now: number): void {
     if (stateAt(transaction, now) === 'open') this.#openCount.ended();
     this.#references.delete(transaction);
-    for (const hash of transaction.tokens.values()) this.#byToken.delete(hash);
-    for (const hash of transaction.callbacks.values()) this.#byCallback.delete(hash);
+    for (const table of [this.#tokens, this.#callbacks]) table.dropOf(transaction);
     for (const id of transaction.connections.keys()) this.#byConnection.delete(id);
     this.#tickets.dropOf(transaction);
     this.#transactions.delete(transaction.id);
@@ -291,8 +295,4 @@ export class MemoryStore implements Store {
 function repeatedOpen(present: MemoryTransaction, wanted: NewTransaction): OpenResult {
   if (present.tokens.get(wanted.token.id) !== wanted.token.hash) throw inUse();
   return { outcome: 'opened', createdAt: present.createdAt, expiresAt: present.expiresAt };
-}
-
-function inUse(): RingbackError {
-  return new RingbackError('internal_error', { detail: 'An id or hash that has to be new is in use.' });
 }

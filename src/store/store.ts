@@ -13,21 +13,18 @@
  * also before its bytes are removed.
  * **Secrets** arrive here only as hashes.
  */
+import type { AppendResult, IncomingEvent, JsonText, NewMessage, ReceiveResult, StoredMessage } from './messages.ts';
 
-/** JSON kept as text: compact, valid, within the limits of size and depth. Nothing in the core parses it. */
-export type JsonText = string;
-
-/** A message as the page sees it, with the transaction that it belongs to, which the last hop compares once more. */
-export interface StoredMessage {
-  readonly transactionId: string;
-  readonly id: string;
-  /** 1, 2, 3 … without a gap within its transaction; assigned inside the commit. */
-  readonly sequence: number;
-  readonly type: string;
-  readonly data: JsonText;
-  /** Epoch milliseconds. */
-  readonly storedAt: number;
-}
+export type {
+  AppendResult,
+  IncomingEvent,
+  JsonText,
+  MailboxLimit,
+  NewMessage,
+  ReceiveResult,
+  Recipient,
+  StoredMessage,
+} from './messages.ts';
 
 /** `open` takes messages. `settled` and `expired` take none; they still replay what they have and accept acks. */
 export type TransactionState = 'open' | 'settled' | 'expired';
@@ -40,6 +37,12 @@ export interface StoreLimits {
   readonly mailboxBytes: number;
   /** How long a settled or expired transaction still answers. */
   readonly retentionMs: number;
+  /** Parked messages in the whole store. */
+  readonly parkedMessages: number;
+  /** How long a parked message waits for its transaction. */
+  readonly parkMs: number;
+  /** How long the event of a webhook is known again. */
+  readonly dedupeMs: number;
 }
 
 /** A secret that grants something, kept as its hash under a public name by which it can be revoked. */
@@ -94,23 +97,6 @@ export interface TransactionRecord extends MailboxPosition {
   readonly anonymousOrigin?: string;
   readonly connections: readonly ConnectionRow[];
 }
-
-export interface NewMessage {
-  readonly transactionId: string;
-  readonly id: string;
-  /** Idempotency key, kept as long as the transaction. A given `id` is one too. */
-  readonly key?: string;
-  readonly type: string;
-  readonly data: JsonText;
-}
-
-export type AppendResult =
-  /** `duplicate`: the key (or id) had been used with the same type and data; this is the first message of that key. */
-  | { readonly outcome: 'stored' | 'duplicate'; readonly message: StoredMessage }
-  /** The key (or id) had been used with another type or data. */
-  | { readonly outcome: 'conflict' }
-  | { readonly outcome: 'unknown' | 'settled' | 'expired' }
-  | { readonly outcome: 'full'; readonly limit: 'messagesPerTransaction' | 'mailboxBytes' };
 
 export interface ReadOptions {
   /** The highest sequence that is not wanted; 0 reads from the start, `acked` from {@link MailboxPosition.ackedSequence}. */
@@ -205,19 +191,32 @@ export interface ConnectionChanges {
 export interface SweepResult {
   /** Ids of transactions whose retention had passed and whose bytes are gone now. */
   readonly forgotten: readonly string[];
+  /** Sources of parked messages that nobody came for in time and whose bytes are gone now, one for each message. */
+  readonly unclaimed: readonly string[];
   /** True when more are waiting to be removed. */
   readonly more: boolean;
 }
 
 export interface Store extends AsyncDisposable {
-  /** Creates a transaction with its first token, all at once. Repeated with the same id and token it answers as the first time. */
+  /**
+   * Creates a transaction with its first token, all at once. What was parked under its reference, from whichever source,
+   * becomes its first messages in the same commit, in the order in which it came and with the time at which it came. Repeated
+   * with the same id and token it answers as the first time.
+   */
   open(transaction: NewTransaction): Promise<OpenResult>;
   /**
    * Adds a message to an open transaction. Looks at the key before the state, so that a repeat after settle or expiry still
-   * finds its first message. Ids and keys of a transaction are one namespace. Two appends with one key, however close together, give one message. Within a transaction
-   * messages get their sequence in the order of the calls.
+   * finds its first message. Ids and keys of a transaction are one namespace. Two appends with one key, however close
+   * together, give one message. Within a transaction messages get their sequence in the order of the calls.
    */
   append(message: NewMessage): Promise<AppendResult>;
+  /**
+   * Takes an event of a webhook, once: knowing it again, and adding or parking its message, are one commit. Of two that race with
+   * each other, with `open` or with `settle`, one is first, and nothing falls between them. A reference means the open
+   * transaction that has it; without one, the latest ended one that is not forgotten, which takes nothing; without that, the
+   * message is parked, within the limits of a mailbox.
+   */
+  receive(event: IncomingEvent): Promise<ReceiveResult>;
   /** Messages after a position, in order, with the state of their mailbox from the same instant. Undefined: unknown. */
   read(transactionId: string, options: ReadOptions): Promise<MailboxPage | undefined>;
   /** Applies marks in order; one result for each element. Equal to applying them one at a time. */
@@ -235,7 +234,10 @@ export interface Store extends AsyncDisposable {
    * was committed but whose bytes could not be removed then, and are now.
    */
   forget(transactionId: string): Promise<boolean>;
-  /** Forgets what is due, oldest first, at most `limit` of them, and drops tickets that waited too long. */
+  /**
+   * Forgets what is due, oldest first, at most `limit` of each kind: transactions, parked messages, events. Drops tickets that
+   * waited too long.
+   */
   sweep(limit: number): Promise<SweepResult>;
 
   /** False: the transaction is unknown. */

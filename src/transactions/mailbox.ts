@@ -4,7 +4,16 @@
 import type { Backplane } from '../backplane/backplane.ts';
 import type { Clock } from '../clock.ts';
 import { RingbackError } from '../errors.ts';
-import type { AppendResult, JsonText, MailboxPage, Receipt, Store, StoredMessage } from '../store/store.ts';
+import type {
+  AppendResult,
+  IncomingEvent,
+  JsonText,
+  MailboxPage,
+  Receipt,
+  ReceiveResult,
+  Store,
+  StoredMessage,
+} from '../store/store.ts';
 import type { Receipts } from './receipts.ts';
 import { newId } from './secrets.ts';
 
@@ -30,7 +39,7 @@ export interface Appended {
 export type MessageStatus = 'stored' | 'delivered' | 'handled' | 'failed' | 'expired';
 
 export interface MailboxOptions {
-  readonly store: Pick<Store, 'append' | 'read' | 'receipt'>;
+  readonly store: Pick<Store, 'append' | 'receive' | 'read' | 'receipt'>;
   readonly backplane: Backplane;
   readonly receipts: Receipts;
   readonly clock: Clock;
@@ -74,6 +83,25 @@ export class Mailbox {
       // be, whose own ring died with its process.
       backplane.ring(transactionId, hint);
     }
+  }
+
+  /**
+   * Takes the event of a webhook, durably and once, and rings for the readers. What it says of the transaction is for our own
+   * logs, not for the provider. @throws RingbackError mailbox_full, too_many_parked, store_unavailable
+   */
+  async receive(event: Omit<IncomingEvent, 'id'>): Promise<Exclude<ReceiveResult, { readonly outcome: 'full' }>> {
+    const { store, backplane } = this.#options;
+    const result = await store.receive({ ...event, id: newId('msg') }).catch((error: unknown) => {
+      // It may be committed all the same. Of a reference only the repeat can tell which transaction to ring for.
+      if ('transactionId' in event.recipient) backplane.ring(event.recipient.transactionId);
+      throw error;
+    });
+    if (result.outcome === 'stored') backplane.ring(result.message.transactionId, result.message);
+    // The first one's ring may have died with its process.
+    if (result.outcome === 'duplicate' && result.transactionId !== undefined) backplane.ring(result.transactionId);
+    if (result.outcome !== 'full') return result;
+    if (result.limit === 'parkedMessages') throw new RingbackError('too_many_parked', { retryAfterSeconds: 60 });
+    throw mailboxFull(result.limit);
   }
 
   /** @throws RingbackError transaction_not_found, store_unavailable */
@@ -205,8 +233,12 @@ function appendedMessage(result: AppendResult): StoredMessage {
     case 'conflict':
       throw new RingbackError('idempotency_conflict');
     case 'full':
-      throw new RingbackError('mailbox_full', { detail: `the mailbox has reached the limit ${result.limit}` });
+      throw mailboxFull(result.limit);
     default:
       return result satisfies never;
   }
+}
+
+function mailboxFull(limit: string): RingbackError {
+  return new RingbackError('mailbox_full', { detail: `the mailbox has reached the limit ${limit}` });
 }

@@ -6,7 +6,7 @@ import type { Store } from '../store/store.ts';
 
 /** Bytes must be gone within 5 s of their time. */
 const SWEEP_EVERY_MS = 1_000;
-/** Transactions per commit, so that a backlog does not keep senders waiting. */
+/** Of each kind per commit, so that a backlog does not keep senders waiting. */
 const SLICE = 1_000;
 
 export interface SweeperOptions {
@@ -14,6 +14,8 @@ export interface SweeperOptions {
   readonly backplane: Pick<Backplane, 'ring'>;
   readonly clock: Clock;
   readonly logger: Logger;
+  /** Told of webhooks whose transaction was not opened in time: how many, by source. */
+  readonly onUnclaimed?: (source: string, count: number) => void;
 }
 
 export class Sweeper implements AsyncDisposable {
@@ -44,14 +46,25 @@ export class Sweeper implements AsyncDisposable {
     const { store, backplane, logger } = this.#options;
     let delayMs = SWEEP_EVERY_MS;
     try {
-      const { forgotten, more } = await store.sweep(SLICE);
+      const { forgotten, unclaimed, more } = await store.sweep(SLICE);
       for (const transactionId of forgotten) backplane.ring(transactionId);
       if (forgotten.length > 0) logger.debug({ event: 'transactions.forgotten', count: forgotten.length });
+      this.#tellUnclaimed(unclaimed);
       // Between two slices everybody else has a turn.
       if (more) delayMs = 0;
     } catch (error) {
       logger.warn({ event: 'sweep.failed', error: String(error) });
     }
     this.#arm(delayMs);
+  }
+
+  #tellUnclaimed(sources: readonly string[]): void {
+    const { logger, onUnclaimed } = this.#options;
+    const counts = new Map<string, number>();
+    for (const source of sources) counts.set(source, (counts.get(source) ?? 0) + 1);
+    for (const [source, count] of counts) {
+      logger.warn({ event: 'webhooks.unclaimed', source, count });
+      onUnclaimed?.(source, count);
+    }
   }
 }

@@ -258,17 +258,17 @@ export function removalContract(start: Start): void {
       await store.settle(id);
       clock.advance(1);
     }
-    assert.deepEqual(await store.sweep(10), { forgotten: [], more: false });
+    assert.deepEqual(await store.sweep(10), { forgotten: [], unclaimed: [], more: false });
     clock.advance(LIMITS.retentionMs);
     await store.settle('a');
-    assert.deepEqual(await store.sweep(2), { forgotten: ['d', 'b'], more: true });
-    assert.deepEqual(await store.sweep(2), { forgotten: ['c'], more: false });
-    assert.deepEqual(await store.sweep(2), { forgotten: [], more: false });
+    assert.deepEqual(await store.sweep(2), { forgotten: ['d', 'b'], unclaimed: [], more: true });
+    assert.deepEqual(await store.sweep(2), { forgotten: ['c'], unclaimed: [], more: false });
+    assert.deepEqual(await store.sweep(2), { forgotten: [], unclaimed: [], more: false });
     clock.advance(LIMITS.retentionMs);
-    assert.deepEqual(await store.sweep(1), { forgotten: ['a'], more: false });
+    assert.deepEqual(await store.sweep(1), { forgotten: ['a'], unclaimed: [], more: false });
     clock.advance(TTL_MS);
-    assert.deepEqual(await store.sweep(1), { forgotten: ['e'], more: false });
-    assert.deepEqual(await store.sweep(1), { forgotten: [], more: false });
+    assert.deepEqual(await store.sweep(1), { forgotten: ['e'], unclaimed: [], more: false });
+    assert.deepEqual(await store.sweep(1), { forgotten: [], unclaimed: [], more: false });
   });
 }
 

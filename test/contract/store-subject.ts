@@ -4,8 +4,11 @@ import { RingbackError } from '../../src/errors.ts';
 import type {
   AppendResult,
   ConnectionRow,
+  IncomingEvent,
   NewMessage,
   NewTransaction,
+  ReceiveResult,
+  Recipient,
   Store,
   StoredMessage,
   StoreLimits,
@@ -27,6 +30,9 @@ export const LIMITS: StoreLimits = {
   messagesPerTransaction: 20_000,
   mailboxBytes: 10_000_000,
   retentionMs: 10_000,
+  parkedMessages: 1_000,
+  parkMs: 30_000,
+  dedupeMs: 50_000,
 };
 export const TTL_MS = 60_000;
 
@@ -46,7 +52,20 @@ export function handled(transactionId: string, upTo: number): TransactionMarks {
   return { transactionId, marks: [{ kind: 'handled', upTo, except: [], at: 99 }] };
 }
 
-export function stored(result: AppendResult): StoredMessage {
+/** One of the source `acme`, whose message has its name in it. */
+export function event(name: string, recipient: Recipient, more: Partial<IncomingEvent> = {}): IncomingEvent {
+  return {
+    source: 'acme',
+    eventHash: `event-${name}`,
+    recipient,
+    id: `message-${name}`,
+    type: 'paid',
+    data: `"${name}"`,
+    ...more,
+  };
+}
+
+export function stored(result: AppendResult | ReceiveResult): StoredMessage {
   assert.equal(result.outcome, 'stored');
   return 'message' in result ? result.message : assert.fail();
 }
@@ -78,6 +97,7 @@ export async function assertForgotten(
   assert.equal(await store.receipt(id, 'm'), undefined);
   assert.equal(await store.settle(id), undefined);
   assert.deepEqual(await store.append(message(id, 'm')), { outcome: 'unknown' });
+  assert.deepEqual(await store.receive(event(`to-${id}`, { transactionId: id })), { outcome: 'unknown' });
   assert.deepEqual(await store.mark([handled(id, 1)]), [undefined]);
   assert.deepEqual(await store.transactionsByReference(reference), []);
   assert.equal(await store.findToken(token), undefined);

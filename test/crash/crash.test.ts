@@ -1,6 +1,7 @@
 /**
  * `kill -9` at every point that matters, under load, again and again on one file: whoever was told 202 finds the message
- * where the answer said, and a page that keeps its position gets each message once. `RINGBACK_LONG=1` for many more.
+ * where the answer said, a webhook that was answered or repeated is there once, and a page that keeps its position gets each
+ * message once. `RINGBACK_LONG=1` for many more.
  */
 import assert from 'node:assert/strict';
 import { readFile, rm, writeFile } from 'node:fs/promises';
@@ -8,11 +9,17 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { ServerProcess, temporaryFolder } from '../fixtures/server.ts';
 import { Shop } from './load.ts';
+import { Orders } from './orders.ts';
 
 const ROUNDS = process.env['RINGBACK_LONG'] === '1' ? 25 : 2;
 const SENDERS = 4;
 const MOST_HITS = 100;
 const KILLER = new URL('./killer.ts', import.meta.url).href;
+
+interface Load {
+  readonly shop: Shop;
+  readonly orders: Orders;
+}
 
 interface CrashPoint {
   readonly name: string;
@@ -21,8 +28,8 @@ interface CrashPoint {
   readonly isLater?: true;
   /** Up to the how manieth of these may be the deadly one. Default: {@link MOST_HITS}. */
   readonly mostHits?: number;
-  /** What goes on while it happens. Default: senders send to pages that wait. */
-  readonly load?: (shop: Shop, server: ServerProcess) => Promise<void>;
+  /** What goes on while it happens. Default: senders send to pages that wait, and a provider to transactions and to none. */
+  readonly load?: (load: Load, server: ServerProcess) => Promise<void>;
 }
 
 const points: readonly CrashPoint[] = [
@@ -39,14 +46,14 @@ const points: readonly CrashPoint[] = [
 ];
 
 /** All that the pages get was answered long before. */
-async function replay(shop: Shop): Promise<void> {
+async function replay({ shop }: Load): Promise<void> {
   await shop.leave();
   await shop.send(10);
   await shop.connect();
 }
 
-async function drain(shop: Shop, server: ServerProcess): Promise<void> {
-  const sending = shop.sendUntilDeath(SENDERS);
+async function drain(load: Load, server: ServerProcess): Promise<void> {
+  const sending = sendUntilDeath(load);
   server.child.kill('SIGTERM');
   await sending;
 }
@@ -57,16 +64,20 @@ test('nothing that was answered is lost, doubled or moved when the process is ki
   const hits = new Map<string, number>();
   // Starting is most of the work; Node writes its cache only in an orderly end.
   const cache = { NODE_COMPILE_CACHE: join(folder.path, 'cache') };
-  await using first = await ServerProcess.start({ args: ['--port', '0', '--store', store], env: cache });
+  const { secret, json } = Orders.configuration();
+  await writeFile(join(folder.path, 'config.json'), json);
+  const common = ['--store', store, '--config', join(folder.path, 'config.json')];
+  await using first = await ServerProcess.start({ args: ['--port', '0', ...common], env: cache });
   const { port } = first;
   const shop = await Shop.open(first.backEnd);
+  const orders = new Orders(first.backEnd, secret);
   assert.equal(await first.stop(), 0);
   for (let round = 0; round < ROUNDS; round++) {
     for (const [index, point] of points.entries()) {
       const note = join(folder.path, 'hit');
       const hit = 1 + ((round * 37 + index * 11) % (point.mostHits ?? MOST_HITS));
       await using server = await ServerProcess.start({
-        args: ['--port', port, '--store', store],
+        args: ['--port', port, ...common],
         nodeArgs: [`--import=${KILLER}`],
         env: {
           ...cache,
@@ -77,8 +88,9 @@ test('nothing that was answered is lost, doubled or moved when the process is ki
         },
       });
       await shop.verify();
+      await orders.verify();
       await writeFile(`${note}.armed`, '');
-      await (point.load ?? loadOf)(shop, server);
+      await (point.load ?? sendUntilDeath)({ shop, orders }, server);
       assert.equal(await server.ended(), 'SIGKILL', `${point.name}: ${server.stderr}`);
       await shop.disconnected();
       assert.equal(
@@ -90,22 +102,24 @@ test('nothing that was answered is lost, doubled or moved when the process is ki
       await Promise.all([rm(note), rm(`${note}.armed`)]);
     }
   }
-  await using server = await ServerProcess.start({ args: ['--port', port, '--store', store], env: cache });
+  await using server = await ServerProcess.start({ args: ['--port', port, ...common], env: cache });
   await shop.verify();
+  await orders.verify();
   await shop.leave();
   assert.equal(await server.stop(), 0);
   const { duplicate, stored } = shop.repeated;
   t.diagnostic(
-    `${shop.sent} sent, ${shop.answered} answered; repeated: ${duplicate} had arrived, ${stored} had not; kills: ${[...hits].map(([name, count]) => `${name} ${count}`).join(', ')}`,
+    `${shop.sent} sent, ${shop.answered} answered; ${orders.answered} webhooks; repeated: ${duplicate} had arrived, ${stored} had not; kills: ${[...hits].map(([name, count]) => `${name} ${count}`).join(', ')}`,
   );
   assert.deepEqual(
     [...hits.values()],
     points.map(() => ROUNDS),
   );
   assert.ok(shop.answered > points.length * ROUNDS, 'there was a load');
+  assert.ok(orders.answered > points.length * ROUNDS, 'there were webhooks');
   assert.ok(duplicate > 0 && stored > 0, 'it died on both sides of a commit');
 });
 
-function loadOf(shop: Shop): Promise<void> {
-  return shop.sendUntilDeath(SENDERS);
+async function sendUntilDeath({ shop, orders }: Load): Promise<void> {
+  await Promise.all([shop.sendUntilDeath(SENDERS), orders.sendUntilDeath()]);
 }

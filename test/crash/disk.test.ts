@@ -1,6 +1,6 @@
 /** A disk that does not take any more: senders are told to come again, pages stay, and it goes on by itself afterwards. */
 import assert from 'node:assert/strict';
-import { chmod, symlink } from 'node:fs/promises';
+import { chmod, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
 import { test } from 'node:test';
@@ -10,6 +10,8 @@ import type { BackEnd } from '../fixtures/back-end.ts';
 import type { Answer } from '../fixtures/http-api.ts';
 import { Page } from '../fixtures/page.ts';
 import { ServerProcess, temporaryFolder } from '../fixtures/server.ts';
+import { headerOf, member, type WireAnswer } from '../http/wire-client.ts';
+import { deliver, event, webhooks } from '../webhooks/delivery.ts';
 import { obstacles, SmallDisk, SURVIVE_LIMIT } from './obstacles.ts';
 
 /** More than the log of a store has room for that was allocated before. */
@@ -37,15 +39,26 @@ function assertUnavailable(answer: Answer): void {
   assert.equal(JSON.parse(answer.text).code, 'store_unavailable');
 }
 
+function assertWebhookUnavailable(answer: WireAnswer): void {
+  assert.equal(answer.status, 503, answer.text);
+  assert.match(headerOf(answer, 'retry-after') ?? '', /^\d+$/);
+  assert.equal(member(answer.body, 'code'), 'store_unavailable');
+}
+
 for (const { name, create } of obstacles) {
   test(`when ${name}, senders get 503, pages stay, reads go on; when it is over, so does all else`, async (t) => {
     await using parent = await temporaryFolder();
     using obstacle = create(parent.path);
     if (obstacle === undefined) return t.skip('this machine, or this user, cannot do that');
     const store = `sqlite:${join(obstacle.folder, 'ringback.db')}`;
-    await using server = await ServerProcess.start({ args: ['--port', '0', '--store', store], nodeArgs: [SURVIVE_LIMIT] });
+    await using settings = await temporaryFolder();
+    const configuration = join(settings.path, 'ringback.json');
+    await writeFile(configuration, JSON.stringify({ webhooks }));
+    const args = ['--port', '0', '--store', store, '--config', configuration];
+    await using server = await ServerProcess.start({ args, nodeArgs: [SURVIVE_LIMIT] });
     const { backEnd } = server;
-    const opened = await backEnd.open();
+    const opened = await backEnd.open({ reference: 'order-7' });
+    const tell = (reference: string): Promise<WireAnswer> => deliver(server.url, event(reference), { id: reference });
     await using socket = await Page.open({ ...opened, transport: 'WebSockets' });
     await using poll = await Page.open({ ...opened, transport: 'LongPolling' });
     const first: SentView = JSON.parse((await send(backEnd, opened.id, 'key-0')).text);
@@ -63,6 +76,7 @@ for (const { name, create } of obstacles) {
     assertUnavailable(await send(backEnd, opened.id, `key-${refused}`));
     assertUnavailable(await backEnd.call('POST', '/v1/transactions', { json: {} }));
     assertUnavailable(await backEnd.call('GET', '/health/ready'));
+    for (const reference of ['order-7', 'nobody']) assertWebhookUnavailable(await tell(reference));
     assert.equal((await backEnd.call('GET', '/health/live')).status, 200);
     await socket.ack(1, 'seen in hard times');
     const { lastSequence, messages } = await backEnd.messages(opened.id, 0, 1_000);
@@ -99,6 +113,12 @@ for (const { name, create } of obstacles) {
     }
     for (const [index, answer] of answers.slice(0, -1).entries()) assert.equal(JSON.parse(answer.text).sequence, index + 2);
     await socket.ack(refused + 1);
+    // What the provider was not answered like success is new when it comes again.
+    assert.equal((await tell('order-7')).status, 200);
+    await socket.untilMessages(refused + 2);
+    assert.equal((await tell('nobody')).status, 200);
+    assert.equal((await backEnd.messages((await backEnd.open({ reference: 'nobody' })).id)).lastSequence, 1);
+    await poll.untilMessages(refused + 2);
     assert.deepEqual((await backEnd.transaction(opened.id)).connections, connections);
     assert.equal(await server.stop(), 0, server.stderr);
   });

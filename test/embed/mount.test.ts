@@ -108,3 +108,29 @@ test('an app without sockets answers what asks for an upgrade as the plain reque
   await ringback.close();
   server.close();
 });
+
+test('pages of an app without sockets get one, and its other upgrades stay plain requests, during and after', async () => {
+  const ringback = await createRingback({ store: 'memory:', drainSeconds: 1 });
+  const server = createServer((incoming, response) => void response.end(`plain ${incoming.url}`));
+  ringback.mount(server);
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const address = server.address();
+  assert.ok(typeof address === 'object' && address !== null);
+  const upgrade = async (path: string): Promise<string> => {
+    const socket = connect(address.port, '127.0.0.1').setEncoding('utf8');
+    socket.write(`GET ${path} HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n`);
+    const [answer]: unknown[] = await once(socket, 'data');
+    socket.destroy();
+    return String(answer);
+  };
+  const opened = await ringback.open();
+  const page = await Page.open({ ...opened, transport: 'WebSockets' });
+  assert.equal((await ringback.transaction(opened.id)).connections[0]?.transport, 'WebSockets');
+  assert.match(await upgrade('/shop'), /^HTTP\/1\.1 200 OK\r\n[^]*plain \/shop/);
+  await ringback.close();
+  await page.ended();
+  assert.match(await upgrade('/hub'), /^HTTP\/1\.1 200 OK\r\n[^]*plain \/hub/);
+  assert.equal(server.listenerCount('upgrade'), 0);
+  server.close();
+});

@@ -12,6 +12,7 @@ import { Page } from '../fixtures/page.ts';
 import { ServerProcess, temporaryFolder } from '../fixtures/server.ts';
 import { Hub } from '../http/hub-requests.ts';
 import { converse, exchange, headerOf, type HeaderLine, member, parsed, type WireAnswer } from '../http/wire-client.ts';
+import { headersFor, webhooks } from '../webhooks/delivery.ts';
 import { Chance, mutated } from './mutation.ts';
 
 const REQUESTS = 6_000;
@@ -49,6 +50,7 @@ function goodRequests({ id, accessToken, callbackUrl = '' }: WireOpened, spare: 
   const own: HeaderLine = ['Authorization', `Bearer ${accessToken}`];
   const json: HeaderLine = ['Content-Type', 'application/json'];
   const path = `/v1/transactions/${id}`;
+  const webhook = '{"type":"paid","data":{"reference":"txn_none","a":[1,{"b":null}]}}';
   return [
     {
       method: 'POST',
@@ -76,6 +78,7 @@ function goodRequests({ id, accessToken, callbackUrl = '' }: WireOpened, spare: 
     { method: 'DELETE', path: `/v1/transactions/${spare.id}/tokens/tok_none`, headers: [key] },
     { method: 'DELETE', path: `/v1/transactions/${spare.id}/callbacks/cbk_none`, headers: [key] },
     { method: 'POST', path: new URL(callbackUrl).pathname, headers: [json], body: '["not an object"]' },
+    { method: 'POST', path: '/webhooks/acme', headers: [json, ...Object.entries(headersFor(webhook))], body: webhook },
     { method: 'POST', path: '/hub/negotiate?negotiateVersion=1', headers: [['Authorization', 'Bearer rbat_bad']], body: '' },
     { method: 'GET', path: '/hub?id=none', headers: [own] },
     { method: 'POST', path: '/hub?id=none', headers: [own], body: '{"protocol":"json","version":1}\u001e' },
@@ -230,7 +233,7 @@ test('ten thousand fuzzed requests and frames get clear answers, a page beside t
   t.diagnostic(`seed ${SEED}`);
   await using folder = await temporaryFolder();
   const config = join(folder.path, 'config.json');
-  await writeFile(config, JSON.stringify({ limits: { failedCredentialsPerMinute: 1_000_000 } }));
+  await writeFile(config, JSON.stringify({ limits: { failedCredentialsPerMinute: 1_000_000 }, webhooks }));
   await using server = await ServerProcess.start({
     nodeArgs: ['--expose-gc', '--import', HEAP_PROBE],
     args: ['--port', '0', '--store', `sqlite:${join(folder.path, 'ringback.db')}`, '--config', config, '--log-level', 'warn'],

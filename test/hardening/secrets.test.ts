@@ -1,7 +1,7 @@
 /** A whole life of transactions in a process that logs everything; then every secret of it is searched wherever it must not be. */
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { readdir } from 'node:fs/promises';
+import { readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { promisify } from 'node:util';
@@ -11,6 +11,8 @@ import { Page } from '../fixtures/page.ts';
 import { ServerProcess, temporaryFolder } from '../fixtures/server.ts';
 import { Hub } from '../http/hub-requests.ts';
 import { exchange } from '../http/wire-client.ts';
+import { deliver, SECRET, webhooks } from '../webhooks/delivery.ts';
+import { newSecret } from '../webhooks/provider.ts';
 
 const run = promisify(execFile);
 
@@ -28,10 +30,13 @@ const canaries = {
   query: 'canary-query-5c1a',
   header: 'canary-header-e2f7',
   bad: 'canary-bad-credential-0d6c',
+  webhook: 'canary-webhook-b61d',
+  parked: 'canary-parked-39ce',
+  event: 'canary-event-f20a',
 } as const;
 
 /** What is put into the store as it is. */
-const stored = ['data', 'metadata', 'reference', 'reply', 'error', 'callback', 'key'] as const;
+const stored = ['data', 'metadata', 'reference', 'reply', 'error', 'callback', 'key', 'webhook', 'parked'] as const;
 
 /** The bytes of every file in a folder. Read by another program: to close a file of a database in this process drops its locks. */
 async function filesIn(folder: string): Promise<Map<string, string>> {
@@ -49,7 +54,7 @@ function foundIn(files: ReadonlyMap<string, string>, secret: string): string[] {
 
 class Run {
   readonly server: ServerProcess;
-  readonly secrets: string[] = [API_KEY, SECOND_KEY];
+  readonly secrets: string[] = [API_KEY, SECOND_KEY, SECRET, SECRET.slice('whsec_'.length)];
   readonly errorBodies: string[] = [];
 
   constructor(server: ServerProcess) {
@@ -66,6 +71,8 @@ class Run {
   /** Opens a transaction with everything in it, sends, delivers, acks; the way a shop would. */
   async visit(name: string): Promise<string> {
     const { backEnd, url } = this.server;
+    const early = { type: 'paid', data: { reference: `${canaries.reference} ${name}`, text: canaries.parked } };
+    assert.equal((await deliver(url, early, { id: `${canaries.event} before ${name}` })).status, 200);
     const opened = await backEnd.open({ reference: `${canaries.reference} ${name}`, metadata: { note: canaries.metadata } });
     const { id, accessToken, callbackUrl = '', hubUrl } = opened;
     const minted = Object(await this.#ok(backEnd.call('POST', `/v1/transactions/${id}/tokens`)));
@@ -84,19 +91,42 @@ class Run {
       headers: [['Authorization', `Bearer ${attached.ticket}`]],
     });
 
+    await this.#webhooks(name);
     await using page = await Page.open({ hubUrl, accessToken });
     await backEnd.send(id, { data: { text: canaries.data }, id: `${canaries.key} ${name}` });
     await this.#ok(request('POST', callbackUrl, { json: { text: canaries.callback } }));
-    await page.untilMessages(2);
-    await page.ack(1, { text: canaries.reply });
+    await page.untilMessages(4);
+    await page.ack(3, { text: canaries.reply });
     await assert.rejects(page.ack(99, { text: canaries.reply }));
-    await page.nack(2, canaries.error);
+    await page.nack(4, canaries.error);
     await this.#ok(request('GET', `${url}/v1/transactions/${id}/messages`, { bearer: accessToken }));
     await this.#ok(
-      request('POST', `${url}/v1/transactions/${id}/acks`, { bearer: accessToken, json: { sequence: 2, error: canaries.error } }),
+      request('POST', `${url}/v1/transactions/${id}/acks`, { bearer: accessToken, json: { sequence: 4, error: canaries.error } }),
     );
     await this.#refusals(id, accessToken, callbackUrl);
     return id;
+  }
+
+  /** One that comes in time, one that came before its transaction, and what is refused. */
+  async #webhooks(name: string): Promise<void> {
+    const { url } = this.server;
+    const { webhook, reference, event, bad, header } = canaries;
+    const body = { type: 'paid', data: { reference: `${reference} ${name}`, text: webhook } };
+    const id = `${event} ${name}`;
+    for (const delivery of [{ id }, { id }]) assert.equal((await deliver(url, body, delivery)).status, 200);
+    for (const other of [{ data: { text: webhook } }, { data: { reference: 'txn_none', text: webhook } }])
+      assert.equal((await deliver(url, other, { id: `${event} of nobody ${JSON.stringify(other)}` })).status, 200);
+    const refused = [
+      await deliver(url, body, { id, secret: newSecret() }),
+      await deliver(url, body, { id, headers: [['webhook-id', bad]] }),
+      await deliver(url, `{"text":"${webhook}"`, { id: `${event} broken` }),
+      await deliver(url, body, { id: `${event}${'x'.repeat(200)}` }),
+      await deliver(url, body, { id, source: bad, headers: [['X-Test', header]] }),
+    ];
+    for (const { status, text, headers } of refused) {
+      assert.ok(status >= 400 && status < 500);
+      this.errorBodies.push(text + JSON.stringify(headers));
+    }
   }
 
   async #ok(answer: Promise<Answer>): Promise<unknown> {
@@ -145,7 +175,10 @@ async function freePort(): Promise<number> {
 
 test('no secret and no payload of a run is in logs, metrics or refusals, no secret is in the store, and nothing is left of what is forgotten', async () => {
   await using folder = await temporaryFolder();
+  await using settings = await temporaryFolder();
   const metricsPort = await freePort();
+  const configuration = join(settings.path, 'ringback.json');
+  await writeFile(configuration, JSON.stringify({ webhooks }));
   await using server = await ServerProcess.start({
     args: [
       '--port',
@@ -156,6 +189,8 @@ test('no secret and no payload of a run is in logs, metrics or refusals, no secr
       `sqlite:${join(folder.path, 'ringback.db')}`,
       '--log-level',
       'debug',
+      '--config',
+      configuration,
     ],
     env: { RINGBACK_API_KEY: `${API_KEY},${SECOND_KEY}` },
   });
@@ -164,12 +199,13 @@ test('no secret and no payload of a run is in logs, metrics or refusals, no secr
   const { text: metrics } = await request('GET', `http://127.0.0.1:${metricsPort}/metrics`);
   const { secrets, errorBodies } = visits;
   assert.ok(secrets.length >= 18 && new Set(secrets).size === secrets.length && secrets.every((secret) => secret.length >= 20));
-  assert.match(metrics, /ringback_messages_total\{outcome="stored"\} 4/);
+  assert.match(metrics, /ringback_messages_total\{outcome="stored"\} 6/);
+  assert.match(metrics, /ringback_webhooks_total\{source="acme",outcome="parked"\} 2/);
   assert.ok(
     server.stderr.includes('/v1/transactions/:id') && server.stderr.split('\n').length > 50,
     'the log has something in it',
   );
-  assert.ok(errorBodies.length >= 34);
+  assert.ok(errorBodies.length >= 44);
 
   const outlets = new Map([
     ['stdout', server.stdout],

@@ -8,6 +8,7 @@ import { serve } from '../../src/server/serve.ts';
 import type { WireOpened } from '../../src/server/wire.ts';
 import { API_KEY, BackEnd } from '../fixtures/back-end.ts';
 import { ManualClock } from '../fixtures/manual-clock.ts';
+import { webhooks } from '../webhooks/delivery.ts';
 import { Hub } from './hub-requests.ts';
 import { type HeaderLine, member } from './wire-client.ts';
 
@@ -49,6 +50,7 @@ export async function startWorld(limits: RingbackConfiguration['limits'] = {}): 
     drainSeconds: 1,
     retentionSeconds: 100_000_000,
     limits: { failedCredentialsPerMinute: 1_000_000, ...limits },
+    webhooks,
   };
   const serving = await serve(parseConfiguration(configuration), {
     apiKeys: [API_KEY, SECOND_API_KEY],

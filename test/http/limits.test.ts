@@ -181,6 +181,11 @@ for (const store of stores) {
     const full = await server.backEnd.call('POST', path, { json: { type: 'note', data: null } });
     assert.deepEqual([full.status, codeOf(full)], [409, 'mailbox_full']);
     assert.deepEqual(await server.backEnd.send(id, { id: 'a' }), { id: 'a', sequence: 1, status: 'stored', duplicate: true });
+    const third = await server.backEnd.open();
+    const call = (): Promise<Answer> => request('POST', third.callbackUrl ?? '', { json: { paid: true } });
+    assert.deepEqual([(await call()).status, (await call()).status], [202, 202]);
+    const refused = await call();
+    assert.deepEqual([refused.status, codeOf(refused)], [409, 'mailbox_full']);
     const other = await server.backEnd.open();
     assert.equal((await sendRaw(server, other.id, text(60))).status, 202);
     assert.equal((await sendRaw(server, other.id, text(41))).status, 409);

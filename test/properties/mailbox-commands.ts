@@ -1,69 +1,18 @@
 /** What can happen to a mailbox, done to the real one and to the model alike, and compared after each step. */
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
+import { kind, pick, transactionAt } from './mailbox-kind.ts';
+import type { AnyCommand } from './mailbox-kind.ts';
+import { compareOpened, webhookKinds } from './mailbox-webhooks.ts';
 import { adoptLosses, compareLogs, compareReceipt, compareStore, described, isRefusal, refused } from './mailbox-comparison.ts';
 import * as plain from './mailbox-model.ts';
-import type { Model, ModelReader, ModelTransaction } from './mailbox-model.ts';
+import type { Model, ModelReader } from './mailbox-model.ts';
 import type { World } from './mailbox-world.ts';
-
-/** How often each thing was done, so that a run that did nothing can be seen. */
-export const done = new Map<string, number>();
-export const names = new Set<string>();
-
-interface Kind<Args> {
-  readonly args: fc.Arbitrary<Args>;
-  /** How often it comes, compared with the others. Default: 2. */
-  readonly weight?: number;
-  /** Default: any time. */
-  readonly isPossible?: (model: Model, world: World) => boolean;
-  readonly run: (model: Model, world: World, args: Args) => Promise<void>;
-}
-
-class Command<Args> implements fc.AsyncCommand<Model, World> {
-  readonly #name: string;
-  readonly #kind: Kind<Args>;
-  readonly #args: Args;
-
-  constructor(name: string, kind: Kind<Args>, args: Args) {
-    this.#name = name;
-    this.#kind = kind;
-    this.#args = args;
-  }
-
-  /** A durable world can be told from its name; everything else by the model. */
-  check(): boolean {
-    return true;
-  }
-
-  async run(model: Model, world: World): Promise<void> {
-    if (this.#kind.isPossible?.(model, world) === false) return;
-    done.set(this.#name, (done.get(this.#name) ?? 0) + 1);
-    await this.#kind.run(model, world, this.#args);
-    await world.quiet();
-    model.flow();
-    compareLogs(model, world);
-  }
-
-  toString(): string {
-    return `${this.#name} ${JSON.stringify(this.#args)}`;
-  }
-}
-
-type AnyCommand = fc.Arbitrary<fc.AsyncCommand<Model, World>>;
-
-/** As many times as it weighs. */
-function kind<Args>(name: string, definition: Kind<Args>): readonly AnyCommand[] {
-  names.add(name);
-  const arbitrary: AnyCommand = definition.args.map((args) => new Command(name, definition, args));
-  return Array.from({ length: definition.weight ?? 2 }, () => arbitrary);
-}
 
 const HALF_SECOND_MS = 500;
 
 const hasTransaction = (model: Model): boolean => model.transactions.length > 0;
 const hasReader = (model: Model): boolean => model.liveReaders.length > 0;
-/** Newer ones more often: the oldest are mostly forgotten. */
-const pick = fc.oneof({ weight: 4, arbitrary: fc.constant(0) }, { weight: 1, arbitrary: fc.nat({ max: 5 }) });
 const sequence = fc.integer({ min: 1, max: 11 });
 const reply = fc.option(fc.constantFrom('true', '{"ok":1}'), { nil: undefined });
 
@@ -82,12 +31,7 @@ export const commands: AnyCommand[] = [
       reference: fc.option(fc.constantFrom('a', 'b'), { nil: undefined }),
     }),
     async run(model, world, { ttlMs, reference }) {
-      const refusal = model.refusal(reference);
-      const opening = world.transactions.open({ ttlMs, reference });
-      if (refusal !== undefined) return refused(opening, refusal);
-      const { id, token, expiresAt } = await opening;
-      model.transactions.push(new plain.ModelTransaction(model, { id, tokenId: token.id, ttlMs, reference }));
-      assert.equal(expiresAt, model.now + ttlMs);
+      await compareOpened(model, world, { ttlMs, reference, opening: world.transactions.open({ ttlMs, reference }) });
     },
   }),
 
@@ -375,6 +319,8 @@ export const commands: AnyCommand[] = [
     args: fc.constant(null),
     run: async (model, world) => compareStore(model, world),
   }),
+
+  ...webhookKinds,
 ].flat();
 
 /** All letters in one turn, which a store may commit together. */
@@ -410,12 +356,6 @@ async function pass(model: Model, world: World, seconds: number): Promise<void> 
     model.tick();
     compareLogs(model, world);
   }
-}
-
-function transactionAt(model: Model, index: number): ModelTransaction {
-  const found = model.transactions.at(-1 - (index % model.transactions.length));
-  assert.ok(found);
-  return found;
 }
 
 function readerAt(model: Model, index: number): ModelReader {

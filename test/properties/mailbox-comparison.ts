@@ -23,6 +23,7 @@ export async function compareStore(model: Model, world: World): Promise<void> {
       compareReceipt(transaction, message, await world.mailbox.receipt(transaction.id, message.id));
     }
   }
+  assert.deepEqual(world.unclaimed.toSorted(), model.unclaimed.toSorted(), 'parked messages that nobody came for');
   for (const reference of ['a', 'b']) {
     const found = await world.transactions.byReference(reference);
     const expected = model.transactions.filter((each) => each.reference === reference && each.state !== 'forgotten');

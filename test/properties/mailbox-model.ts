@@ -3,7 +3,15 @@
  * there is no store, no doorbell and no writing behind. Time moves by whole seconds.
  */
 
-export const LIMITS = { openTransactions: 5, messagesPerTransaction: 9, mailboxBytes: 300, retentionMs: 20_000 } as const;
+export const LIMITS = {
+  openTransactions: 5,
+  messagesPerTransaction: 9,
+  mailboxBytes: 300,
+  retentionMs: 20_000,
+  parkedMessages: 6,
+  parkMs: 15_000,
+  dedupeMs: 40_000,
+} as const;
 
 const LAST_ACKS_MS = 10_000;
 const RETRY_MS = [1_000, 2_000, 4_000, 8_000];
@@ -13,10 +21,13 @@ export type ModelOutcome =
   | { readonly handled: false; readonly error: string };
 
 export interface ModelMessage {
-  readonly id: string;
+  /** Empty while it is not known. */
+  id: string;
   readonly sequence: number;
   readonly type: string;
   readonly data: string;
+  /** Only of those that were parked. */
+  readonly storedAt: number | undefined;
   attempts: number;
   outcome: ModelOutcome | undefined;
 }
@@ -202,17 +213,20 @@ export class ModelTransaction {
       return isSame ? { kind: 'duplicate', first } : { kind: 'refused', code: 'idempotency_conflict' };
     }
     if (this.state !== 'open') return { kind: 'refused', code: `transaction_${this.state}` };
-    const bytes = this.messages.reduce((sum, message) => sum + message.data.length, data.length);
-    const isFull = this.last >= LIMITS.messagesPerTransaction || bytes > LIMITS.mailboxBytes;
-    return isFull ? { kind: 'refused', code: 'mailbox_full' } : { kind: 'stored' };
+    return isFull(this.messages, data) ? { kind: 'refused', code: 'mailbox_full' } : { kind: 'stored' };
   }
 
-  store(id: string, { key, type, data }: Letter): ModelMessage {
-    const message: ModelMessage = { id, sequence: this.last + 1, type, data, attempts: 0, outcome: undefined };
+  store(id: string, { key, type, data, at }: Pick<Letter, 'key' | 'type' | 'data'> & { readonly at?: number }): ModelMessage {
+    const message: ModelMessage = { id, sequence: this.last + 1, type, data, storedAt: at, attempts: 0, outcome: undefined };
     this.messages.push(message);
-    this.#names.set(id, message);
+    if (id !== '') this.#names.set(id, message);
     if (key !== undefined) this.#names.set(key, message);
     return message;
+  }
+
+  rename(message: ModelMessage, id: string): void {
+    message.id = id;
+    this.#names.set(id, message);
   }
 
   handle({ sequence, reply, except }: { sequence: number; reply: string | undefined; except: ReadonlySet<number> }): void {
@@ -229,13 +243,80 @@ export class ModelTransaction {
   }
 }
 
-/** Every transaction there ever was, and the time. */
+/** A webhook, for a transaction by its id or by its reference. */
+export interface ModelEvent {
+  readonly hash: string;
+  readonly source: string;
+  readonly recipient: { readonly transactionId: string } | { readonly reference: string };
+  readonly type: string;
+  readonly data: string;
+}
+
+export interface ModelParked {
+  readonly source: string;
+  readonly reference: string;
+  readonly type: string;
+  readonly data: string;
+  readonly at: number;
+}
+
+/** What becomes of an event, before it is known which id its message gets. */
+export type Reception =
+  | { readonly outcome: 'stored'; readonly transaction: ModelTransaction }
+  | { readonly outcome: 'parked' | 'settled' | 'expired' | 'unknown' }
+  | { readonly outcome: 'duplicate'; readonly transactionId: string | undefined }
+  | { readonly outcome: 'refused'; readonly code: string };
+
+/** Every transaction there ever was, the time, and the webhooks that came. */
 export class Model {
   readonly transactions: ModelTransaction[] = [];
+  readonly begunAt: number;
   now: number;
+  /** Sources of parked messages that nobody came for in time. */
+  readonly unclaimed: string[] = [];
+  #parked: ModelParked[] = [];
+  readonly #events = new Map<string, number>();
 
   constructor(now: number) {
+    this.begunAt = now;
     this.now = now;
+  }
+
+  /** Takes an event; a message that is stored is for the caller to add, with its id. */
+  receive(event: ModelEvent): Reception {
+    const transaction = this.#recipient(event.recipient);
+    const receivedAt = this.#events.get(event.hash);
+    if (receivedAt !== undefined && this.now - receivedAt < LIMITS.dedupeMs) {
+      return { outcome: 'duplicate', transactionId: transaction?.state === 'open' ? transaction.id : undefined };
+    }
+    const reception = transaction === undefined ? this.#park(event) : reach(transaction, event);
+    if (reception.outcome !== 'unknown' && reception.outcome !== 'refused') this.#events.set(event.hash, this.now);
+    return reception;
+  }
+
+  /** In order of arrival. */
+  parkedFor(reference: string): readonly ModelParked[] {
+    return this.#parked.filter((each) => each.reference === reference);
+  }
+
+  claim(reference: string): void {
+    this.#parked = this.#parked.filter((each) => each.reference !== reference);
+  }
+
+  #park({ source, recipient, type, data }: ModelEvent): Reception {
+    if (!('reference' in recipient)) return { outcome: 'unknown' };
+    const { reference } = recipient;
+    if (isFull(this.parkedFor(reference), data)) return { outcome: 'refused', code: 'mailbox_full' };
+    if (this.#parked.length >= LIMITS.parkedMessages) return { outcome: 'refused', code: 'too_many_parked' };
+    this.#parked.push({ source, reference, type, data, at: this.now });
+    return { outcome: 'parked' };
+  }
+
+  #recipient(recipient: ModelEvent['recipient']): ModelTransaction | undefined {
+    const present = this.transactions.filter(({ state }) => state !== 'forgotten');
+    if ('transactionId' in recipient) return present.find(({ id }) => id === recipient.transactionId);
+    const same = present.filter(({ reference }) => reference === recipient.reference);
+    return same.find(({ state }) => state === 'open') ?? same.at(-1);
   }
 
   get readers(): readonly ModelReader[] {
@@ -256,6 +337,9 @@ export class Model {
   /** One second later. */
   tick(): void {
     this.now += 1_000;
+    const isLate = ({ at }: ModelParked): boolean => this.now - at >= LIMITS.parkMs;
+    this.unclaimed.push(...this.#parked.filter(isLate).map(({ source }) => source));
+    this.#parked = this.#parked.filter((each) => !isLate(each));
     for (const reader of this.readers) reader.tick();
   }
 
@@ -269,4 +353,16 @@ export function statusOf({ state }: ModelTransaction, { outcome, attempts }: Mod
   if (outcome !== undefined) return outcome.handled ? 'handled' : 'failed';
   if (state === 'expired') return 'expired';
   return attempts > 0 ? 'delivered' : 'stored';
+}
+
+function reach(transaction: ModelTransaction, { data }: ModelEvent): Reception {
+  const { state } = transaction;
+  if (state === 'settled' || state === 'expired') return { outcome: state };
+  return isFull(transaction.messages, data) ? { outcome: 'refused', code: 'mailbox_full' } : { outcome: 'stored', transaction };
+}
+
+/** Whether a mailbox with this in it takes no more of that length. */
+function isFull(content: readonly { readonly data: string }[], data: string): boolean {
+  const bytes = content.reduce((sum, message) => sum + message.data.length, data.length);
+  return content.length >= LIMITS.messagesPerTransaction || bytes > LIMITS.mailboxBytes;
 }

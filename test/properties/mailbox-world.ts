@@ -73,7 +73,7 @@ class Life {
   #calls = 0;
   #isDead = false;
 
-  constructor(store: Store, clock: ManualClock) {
+  constructor(store: Store, clock: ManualClock, onUnclaimed: (source: string, count: number) => void) {
     this.#clock = clock;
     this.store = this.#watched(store);
     const parts = { store: this.store, backplane: this.backplane, clock: this.#mortal() };
@@ -81,7 +81,7 @@ class Life {
     this.connections = new ConnectionTable(parts);
     this.transactions = new Transactions({ ...parts, receipts: this.receipts, connections: this.connections });
     this.mailbox = new Mailbox({ ...parts, receipts: this.receipts });
-    this.sweeper = new Sweeper({ ...parts, logger: silentLogger });
+    this.sweeper = new Sweeper({ ...parts, logger: silentLogger, onUnclaimed });
   }
 
   get clock(): Clock {
@@ -149,13 +149,15 @@ export class World {
   /** By connection id. */
   readonly connected = new Map<string, Connected>();
   #connections = 0;
+  /** Sources of parked messages that nobody came for, as the sweeper tells of them: over all lives. */
+  readonly unclaimed: string[] = [];
 
   private constructor(home: StoreHome, clock: ManualClock, store: Store) {
     this.#home = home;
     this.isDurable = home.isDurable;
     this.clock = clock;
     this.#store = store;
-    this.#life = new Life(store, clock);
+    this.#life = this.#newLife();
   }
 
   static async create(home: StoreHome): Promise<World> {
@@ -260,7 +262,13 @@ export class World {
 
   async #begin(): Promise<void> {
     if (this.isDurable) this.#store = await this.#home.open(this.clock);
-    this.#life = new Life(this.#store, this.clock);
+    this.#life = this.#newLife();
+  }
+
+  #newLife(): Life {
+    return new Life(this.#store, this.clock, (source, count) => {
+      for (let index = 0; index < count; index++) this.unclaimed.push(source);
+    });
   }
 
   #connection(id: string): Connected {

@@ -12,9 +12,11 @@ import { MemoryStore } from '../../src/store/memory.ts';
 import { SqliteStore } from '../../src/store/sqlite/sqlite.ts';
 import type { Store } from '../../src/store/store.ts';
 import { temporaryFolder } from '../fixtures/server.ts';
-import { commands, done, names } from './mailbox-commands.ts';
+import { commands } from './mailbox-commands.ts';
 import { compareStore } from './mailbox-comparison.ts';
+import { done, names } from './mailbox-kind.ts';
 import { LIMITS, Model } from './mailbox-model.ts';
+import { noteOutcome, outcomes } from './mailbox-webhooks.ts';
 import { World, type StoreHome } from './mailbox-world.ts';
 
 const isLong = process.env['RINGBACK_LONG'] === '1';
@@ -24,8 +26,23 @@ const MOST_COMMANDS = 120;
 /** Steps taken in the short form, which a search that does nothing would not reach. */
 const FEWEST_STEPS = 300;
 
+/** What has to have become of some webhook, in the many runs that memory allows for. */
+const WEBHOOK_OUTCOMES = [
+  'claimed',
+  'duplicate',
+  'expired',
+  'mailbox_full',
+  'parked',
+  'settled',
+  'stored',
+  'too_many_parked',
+  'unclaimed',
+  'unknown',
+];
+
 test('a mailbox in memory does what the model says, whatever happens to it', async (t) => {
   await search(t, { runs: isLong ? 20_000 : 700, home: memoryHome });
+  assert.deepEqual([...outcomes.keys()].toSorted(), WEBHOOK_OUTCOMES);
 });
 
 test('a mailbox in SQLite does what the model says, whatever happens to it', async (t) => {
@@ -37,6 +54,7 @@ test('a mailbox in SQLite does what the model says, whatever happens to it', asy
 async function search(t: TestContext, { runs, home }: { runs: number; home: () => StoreHome }): Promise<void> {
   t.diagnostic(`seed ${seed}`);
   done.clear();
+  outcomes.clear();
   // Opening a store takes longer than all the rest, so that runs share one until one of them fails.
   let world = await World.create(home());
   const property = fc.asyncProperty(fc.commands(commands, { maxCommands: MOST_COMMANDS, size: 'max' }), async (steps) => {
@@ -54,6 +72,7 @@ async function search(t: TestContext, { runs, home }: { runs: number; home: () =
     await world.dispose();
   }
   t.diagnostic(`done: ${[...done].map(([name, count]) => `${name} ${count}`).join(', ')}`);
+  t.diagnostic(`webhooks: ${[...outcomes].map(([name, count]) => `${name} ${count}`).join(', ')}`);
   assert.deepEqual(
     [...names].filter((name) => !done.has(name)),
     world.isDurable ? [] : ['crash'],
@@ -64,11 +83,17 @@ async function search(t: TestContext, { runs, home }: { runs: number; home: () =
 
 async function run(world: World, steps: Iterable<fc.AsyncCommand<Model, World>>): Promise<void> {
   const model = new Model(world.clock.now());
+  world.unclaimed.length = 0;
   await fc.asyncModelRun(() => ({ model, real: world }), steps);
   await compareStore(model, world);
+  for (const _ of model.unclaimed) noteOutcome('unclaimed');
   world.detachAll();
   for (const { id, state } of model.transactions) if (state !== 'forgotten') await world.transactions.forget(id);
   await world.quiet();
+  // What is parked is late then, and swept a second later.
+  await world.pass(LIMITS.dedupeMs);
+  await world.pass(1_000);
+  await world.pass(1_000);
 }
 
 function memoryHome(): StoreHome {

@@ -8,25 +8,41 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { RingbackError } from '../../src/errors.ts';
 import { MemoryStore } from '../../src/store/memory.ts';
-import type { Store } from '../../src/store/store.ts';
+import type { Store, StoredMessage } from '../../src/store/store.ts';
 import { statusOf } from '../../src/transactions/mailbox.ts';
 import { World } from './mailbox-world.ts';
 
 const RUNS = process.env['RINGBACK_LONG'] === '1' ? 20_000 : 300;
 const seed = Number(process.env['RINGBACK_SEED'] ?? randomInt(2 ** 31));
-const LIMITS = { openTransactions: 10, messagesPerTransaction: 1_000, mailboxBytes: 1_000_000, retentionMs: 1_000_000 };
+const LIMITS = {
+  openTransactions: 10,
+  messagesPerTransaction: 1_000,
+  mailboxBytes: 1_000_000,
+  retentionMs: 1_000_000,
+  parkedMessages: 10,
+  parkMs: 1_000_000,
+  dedupeMs: 1_000_000,
+};
 const TTL_MS = 31_536_000_000;
 /** After the last fault everything is right again within this time: the longest pause between two tries, and some. */
 const RECOVERY_SECONDS = 6;
 
 type Fault = 'none' | 'before' | 'after';
-type Step = 'send' | 'a second passes' | 'the page comes back' | 'the page acks' | 'the page nacks' | 'somebody looks';
+type Step =
+  | 'send'
+  | 'a webhook'
+  | 'a second passes'
+  | 'the page comes back'
+  | 'the page acks'
+  | 'the page nacks'
+  | 'somebody looks';
 
 const faults = fc.array(fc.constantFrom<Fault>('none', 'none', 'before', 'after'), { minLength: 20, maxLength: 60 });
 const steps = fc.array(
   fc.constantFrom<Step>(
     'send',
     'send',
+    'a webhook',
     'a second passes',
     'the page comes back',
     'the page acks',
@@ -52,6 +68,12 @@ test('whatever the store fails to do, once it is well nothing is lost, doubled o
 
 for (const { what, change, told } of [
   { what: 'a send', change: (world, id) => world.mailbox.append(id, { type: 'note', data: '1' }), told: ['message 1 1'] },
+  {
+    what: 'a webhook',
+    change: (world, id) =>
+      world.mailbox.receive({ source: 'acme', eventHash: 'hash', recipient: { transactionId: id }, type: 'note', data: '1' }),
+    told: ['message 1 1'],
+  },
   { what: 'a settling', change: (world, id) => world.transactions.settle(id), told: ['closed settled', 'end'] },
   { what: 'a forgetting', change: (world, id) => world.transactions.forget(id), told: ['closed forgotten', 'end'] },
   {
@@ -106,7 +128,7 @@ class Scene {
       isDurable: false,
       open: async (clock) => (store ??= unreliable.around(new MemoryStore({ limits: LIMITS, clock }))),
     });
-    const { id } = await world.transactions.open({ ttlMs: TTL_MS });
+    const { id } = await world.transactions.open({ ttlMs: TTL_MS, reference: 'r' });
     unreliable.isOn = true;
     return new Scene(world, id, unreliable);
   }
@@ -119,6 +141,9 @@ class Scene {
     switch (step) {
       case 'send':
         await this.#send();
+        break;
+      case 'a webhook':
+        await this.#receive();
         break;
       case 'a second passes':
         await this.#world.pass(1_000);
@@ -184,6 +209,31 @@ class Scene {
       assert.equal(answer.message.sequence, sequence);
       this.#ids.push(answer.message.id);
       return;
+    }
+  }
+
+  /** The same event, until it is answered; then there is one message of it. */
+  async #receive(): Promise<void> {
+    const sequence = this.#ids.length + 1;
+    const recipient = sequence % 2 === 0 ? { reference: 'r' } : { transactionId: this.#transactionId };
+    const event = { source: 'acme', eventHash: `event-${sequence}`, recipient, type: 'note', data: String(sequence) };
+    let answer: Awaited<ReturnType<World['mailbox']['receive']>> | undefined;
+    while (answer === undefined) answer = await this.#world.mailbox.receive(event).catch(onlyUnavailable);
+    if (answer.outcome === 'stored') {
+      assert.equal(answer.message.sequence, sequence);
+      this.#ids.push(answer.message.id);
+      return;
+    }
+    assert.deepEqual(answer, { outcome: 'duplicate', transactionId: this.#transactionId });
+    const [message, ...more] = await this.#readAfter(sequence - 1);
+    assert.deepEqual([message?.sequence, message?.data, more], [sequence, String(sequence), []]);
+    this.#ids.push(message?.id ?? '');
+  }
+
+  async #readAfter(after: number): Promise<readonly StoredMessage[]> {
+    for (;;) {
+      const page = await this.#world.mailbox.read(this.#transactionId, { after, limit: 10 }).catch(onlyUnavailable);
+      if (page !== undefined) return page.messages;
     }
   }
 

@@ -48,6 +48,9 @@ test('the limits are those of the contract, all finite', () => {
       mailboxBytes: 67_108_864,
       webhookBodyBytes: 1_048_576,
       webhookDedupeSeconds: 3_024_000,
+      // Beyond the contract, which says 24 h and no number.
+      parkedSeconds: 86_400,
+      parkedMessages: 100_000,
       openTransactions: 1_000_000,
       anonymousOpensPerMinute: 30,
       failedCredentialsPerMinute: 60,

@@ -4,7 +4,7 @@ import { DatabaseSync } from 'node:sqlite';
 import { test } from 'node:test';
 import type { SqliteStore } from '../../src/store/sqlite/sqlite.ts';
 import { ManualClock } from '../fixtures/manual-clock.ts';
-import { bytesOf, Folder, openStore } from './sqlite-fixture.ts';
+import { bytesOf, event, Folder, openStore } from './sqlite-fixture.ts';
 
 /** Everything that a transaction can hold, each with the canary in it. */
 const PLACES = [
@@ -187,6 +187,84 @@ test('sweep leaves no byte of what it forgot', async () => {
   const bytes = bytesOf(folder.path);
   assertGone(bytes, 'b');
   assertPresent(bytes, 'a');
+});
+
+/** What a webhook can hold, each with the canary in it. */
+const PARKED_PLACES = ['reference', 'message', 'type', 'data'];
+
+async function park(store: SqliteStore, id: string, { bytes, messages }: Shape): Promise<void> {
+  const mark = (place: string): string => canary(id, place);
+  for (let index = 1; index <= messages; index += 1) {
+    const data = JSON.stringify(mark('data').repeat(Math.ceil(bytes(index) / 20)));
+    const names = { id: mark('message') + index, type: mark('type'), data, eventHash: `event-${id}-${index}.` };
+    assert.equal((await store.receive(event('', mark('reference'), names))).outcome, 'parked');
+  }
+}
+
+function assertParkedPresent(bytes: string, id: string): void {
+  for (const place of PARKED_PLACES) assert.ok(bytes.includes(canary(id, place)), `${place} of ${id} was there before`);
+}
+
+test('what was parked, claimed and forgotten leaves no byte but the hash of its event', async () => {
+  using folder = new Folder();
+  await using store = await openStore(folder.file());
+  const count = 120;
+  const shape: Shape = { bytes: (index) => (index * 97) % 700, messages: 3 };
+  // In an order of its own, so that rows land between others and pages split.
+  const ids = Array.from({ length: count }, (_, index) => `${(index * 89) % count}n`).concat('large', 'unclaimed');
+  for (const id of ids) await park(store, id, id === 'large' ? { bytes: (index) => 200_000 / index, messages: 4 } : shape);
+  const before = bytesOf(folder.path);
+  for (const id of ids) assertParkedPresent(before, id);
+  const claimed = ids.filter((id) => id !== 'unclaimed');
+  for (const id of claimed) {
+    await store.open({
+      id: canary(id, 'id'),
+      ttlMs: 1_000,
+      token: { id: 'token', hash: `hash ${id}` },
+      reference: canary(id, 'reference'),
+    });
+    assert.equal((await store.read(canary(id, 'id'), { after: 0, limit: 9 }))?.messages.length, id === 'large' ? 4 : 3);
+  }
+  for (let start = 0; start < claimed.length; start += 40) {
+    const some = claimed.slice(start, start + 40);
+    await Promise.all(some.map((id) => store.forget(canary(id, 'id'))));
+    const bytes = bytesOf(folder.path);
+    for (const id of claimed.slice(0, start + 40)) {
+      assertGone(bytes, id);
+      assert.ok(bytes.includes(`event-${id}-1.`), 'only the hash has stayed');
+    }
+  }
+  assertParkedPresent(bytesOf(folder.path), 'unclaimed');
+});
+
+test('what was parked and never claimed leaves no byte but the hash of its event', async () => {
+  using folder = new Folder();
+  const clock = new ManualClock();
+  await using store = await openStore(folder.file(), { clock, limits: { parkMs: 1_000 } });
+  const shape: Shape = { bytes: (index) => 4_000 / index, messages: 3 };
+  const ids = Array.from({ length: 60 }, (_, index) => `${(index * 37) % 60}n`).concat('large');
+  for (const id of ids) await park(store, id, id === 'large' ? { bytes: () => 300_000, messages: 2 } : shape);
+  clock.advance(999);
+  await park(store, 'later', shape);
+  await store.open({ id: 'claims', ttlMs: 1e9, token: { id: 'token', hash: 'h' }, reference: canary('7n', 'reference') });
+  clock.advance(1);
+  const before = bytesOf(folder.path);
+  for (const id of ids) assertParkedPresent(before, id);
+  for (let more = true; more;) {
+    const swept = await store.sweep(50);
+    assert.ok(swept.unclaimed.length > 0);
+    ({ more } = swept);
+  }
+  const bytes = bytesOf(folder.path);
+  for (const id of ids) {
+    if (id === '7n') continue;
+    assertGone(bytes, id);
+    assert.ok(bytes.includes(`event-${id}-1.`), 'only the hash has stayed');
+  }
+  assertParkedPresent(bytes, 'later');
+  assert.equal((await store.read('claims', { after: 0, limit: 9 }))?.messages.length, 3);
+  assert.equal(await store.forget('claims'), true);
+  assertGone(bytesOf(folder.path), '7n');
 });
 
 test('a ticket that waited too long is swept from its table, and its bytes go with its transaction', async () => {

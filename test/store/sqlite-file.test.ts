@@ -4,7 +4,7 @@ import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync, 
 import { DatabaseSync } from 'node:sqlite';
 import { test } from 'node:test';
 import { StoreFileError, StoreInUseError } from '../../src/store/sqlite/sqlite.ts';
-import { Folder, message, openStore, StoreProcess, transaction } from './sqlite-fixture.ts';
+import { event, Folder, message, openStore, StoreProcess, transaction } from './sqlite-fixture.ts';
 
 test('a new file is for its owner only, in a folder made for it, and closes into one file', async () => {
   using folder = new Folder();
@@ -42,6 +42,26 @@ test('counts the open transactions of a file that it opens', async () => {
   await using store = await openStore(folder.file(), { limits: { openTransactions: 3 } });
   assert.equal((await store.open(transaction('d'))).outcome, 'opened');
   assert.equal((await store.open(transaction('e'))).outcome, 'full');
+});
+
+test('counts the parked messages of a file that it opens, and gives them to their transaction', async () => {
+  using folder = new Folder();
+  {
+    await using store = await openStore(folder.file());
+    for (const name of ['1', '2', '3']) await store.receive(event(name, 'r'));
+    await store.receive(event('4', 's'));
+    await store.open(transaction('b', { reference: 's' }));
+  }
+  await using store = await openStore(folder.file(), { limits: { parkedMessages: 4 } });
+  assert.equal((await store.receive(event('1', 'r'))).outcome, 'duplicate');
+  assert.equal((await store.receive(event('5', 'r'))).outcome, 'parked');
+  assert.deepEqual(await store.receive(event('6', 'r')), { outcome: 'full', limit: 'parkedMessages' });
+  await store.open(transaction('a', { reference: 'r' }));
+  const page = await store.read('a', { after: 0, limit: 10 });
+  assert.deepEqual(
+    page?.messages.map(({ id }) => id),
+    ['1', '2', '3', '5'].map((name) => `message-${name}`),
+  );
 });
 
 test('a second store on a file is refused at once, by its name, through a link as well', async () => {

@@ -7,7 +7,7 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { silentLogger, type Logger } from '../../src/logger.ts';
 import { SqliteStore } from '../../src/store/sqlite/sqlite.ts';
-import type { NewMessage, NewTransaction, StoreLimits } from '../../src/store/store.ts';
+import type { IncomingEvent, NewMessage, NewTransaction, StoreLimits } from '../../src/store/store.ts';
 import { ManualClock } from '../fixtures/manual-clock.ts';
 
 export const LIMITS: StoreLimits = {
@@ -15,6 +15,9 @@ export const LIMITS: StoreLimits = {
   messagesPerTransaction: 100_000,
   mailboxBytes: 1e9,
   retentionMs: 1e9,
+  parkedMessages: 100_000,
+  parkMs: 1e9,
+  dedupeMs: 1e9,
 };
 
 export class Folder implements Disposable {
@@ -51,6 +54,12 @@ export function message(transactionId: string, id: string, data = '1'): NewMessa
   return { transactionId, id, type: 'note', data };
 }
 
+/** One whose hash and message have its name. */
+export function event(name: string, reference: string, more: Partial<IncomingEvent> = {}): IncomingEvent {
+  const id = `message-${name}`;
+  return { source: 'acme', eventHash: `event-${name}`, recipient: { reference }, id, type: 'paid', data: '1', ...more };
+}
+
 /**
  * Every byte of every file in a folder but lock files. Read by a process of its own: to open and close a file of a store in
  * this process would drop the store's locks on it.
@@ -67,7 +76,7 @@ export function bytesOf(folder: string): string {
 export type Line = Readonly<Record<string, unknown>>;
 
 export interface ProcessOptions {
-  readonly script: 'hold' | 'batch' | 'group' | 'restart' | 'fill';
+  readonly script: 'hold' | 'batch' | 'group' | 'receive' | 'restart' | 'fill';
   readonly probe?: { readonly at: string; readonly action: 'kill' | 'exit' };
   /** A command that runs the process, such as one that limits it. */
   readonly under?: readonly string[];

@@ -7,10 +7,18 @@ import { mkdirSync, renameSync, rmdirSync, writeFileSync, writeSync } from 'node
 import { RingbackError } from '../../src/errors.ts';
 import { silentLogger } from '../../src/logger.ts';
 import { SqliteStore } from '../../src/store/sqlite/sqlite.ts';
-import type { NewMessage } from '../../src/store/store.ts';
+import type { IncomingEvent, NewMessage } from '../../src/store/store.ts';
 import { ManualClock } from '../fixtures/manual-clock.ts';
 
-const LIMITS = { openTransactions: 100, messagesPerTransaction: 100_000, mailboxBytes: 1e9, retentionMs: 1e9 };
+const LIMITS = {
+  openTransactions: 100,
+  messagesPerTransaction: 100_000,
+  mailboxBytes: 1e9,
+  retentionMs: 1e9,
+  parkedMessages: 1_000,
+  parkMs: 1e9,
+  dedupeMs: 1e9,
+};
 
 /** Not through a stream, which would lose lines when the process is killed. */
 function print(line: object): void {
@@ -19,6 +27,20 @@ function print(line: object): void {
 
 function message(id: string, data = '1'): NewMessage {
   return { transactionId: 'a', id, type: 'note', data };
+}
+
+/** A transaction, but for its id. */
+const NEW = { ttlMs: 1e9, token: { id: 'token', hash: 'hash' } };
+
+function event(name: string, reference: string): IncomingEvent {
+  return {
+    source: 'acme',
+    eventHash: `event-${name}`,
+    recipient: { reference },
+    id: `message-${name}`,
+    type: 'paid',
+    data: '1',
+  };
 }
 
 async function append(store: SqliteStore, each: NewMessage): Promise<boolean> {
@@ -59,13 +81,30 @@ const scripts: Record<string, (store: SqliteStore, stage: Stage) => Promise<void
     print({ connections: (await store.transaction('a'))?.connections.length });
   },
 
-  /** 64 callers with 20 messages each. */
+  /** 64 callers with 20 messages each, two thirds of which are events, and half of these for nobody yet. */
   async group(store) {
     const call = async (_: unknown, caller: number): Promise<void> => {
-      for (let index = 0; index < 20; index += 1) await store.append(message(`m${caller}.${index}`));
+      for (let index = 0; index < 20; index += 1) {
+        const name = `m${caller}.${index}`;
+        if (index % 3 === 0) await store.receive({ ...event(name, ''), recipient: { transactionId: 'a' } });
+        else if (index % 3 === 1) await store.receive(event(name, name));
+        else await store.append(message(name));
+      }
     };
     await Promise.all(Array.from({ length: 64 }, call));
     print({ last: (await store.transaction('a'))?.lastSequence });
+  },
+
+  /** Two events that are answered, then in one batch two more, and the transaction for which one of each has waited. */
+  async receive(store) {
+    await store.open({ ...NEW, id: 'b', reference: 'r', token: { id: 'token', hash: 'hash-b' } });
+    for (const name of ['1', '2']) print(await store.receive(event(name, name === '1' ? 'r' : 's')));
+    writeFileSync(`${process.env['PROBE_TRACE']}.armed`, '');
+    await Promise.all([
+      store.receive(event('3', 'r')).then(print),
+      store.receive(event('4', 's')).then(print),
+      store.open({ ...NEW, id: 'c', reference: 's', token: { id: 'token', hash: 'hash-c' } }).then(print),
+    ]);
   },
 
   /** The probe ends the worker while the file cannot be opened; later it can again. */
@@ -102,7 +141,7 @@ const [, , file = '', name = ''] = process.argv;
 try {
   const clock = new ManualClock(Date.now());
   const store = await SqliteStore.open({ file, limits: LIMITS, clock, logger: silentLogger });
-  await store.open({ id: 'a', ttlMs: 1e9, token: { id: 'token', hash: 'hash' } });
+  await store.open({ ...NEW, id: 'a' });
   print({ event: 'open' });
   await scripts[name]?.(store, { file, clock });
   await store[Symbol.asyncDispose]();

@@ -10,7 +10,15 @@ import { Receipts } from '../../src/transactions/receipts.ts';
 import { Transactions, type Opened } from '../../src/transactions/transactions.ts';
 import { ManualClock } from '../fixtures/manual-clock.ts';
 
-const LIMITS = { openTransactions: 10, messagesPerTransaction: 10_000, mailboxBytes: 2 ** 20, retentionMs: 86_400_000 };
+const LIMITS = {
+  openTransactions: 10,
+  messagesPerTransaction: 10_000,
+  mailboxBytes: 2 ** 20,
+  retentionMs: 86_400_000,
+  parkedMessages: 10,
+  parkMs: 86_400_000,
+  dedupeMs: 86_400_000,
+};
 
 /** Notes what it is told: `1` for a message, words for the rest. */
 export class NotingReader implements Reader {

@@ -51,10 +51,21 @@ export const limitsObject = z.strictObject({
   }),
   messagesPerTransaction: limit(100_000, UNBOUNDED, { unit: 'messages', text: 'Messages in one mailbox.' }),
   mailboxBytes: limit(67_108_864, UNBOUNDED, { unit: 'bytes', text: '`data` of all messages in one mailbox.' }),
-  webhookBodyBytes: limit(1_048_576, LARGEST_BODY_BYTES, { unit: 'bytes', text: 'Body of a webhook.' }),
+  webhookBodyBytes: limit(1_048_576, LARGEST_BODY_BYTES, {
+    unit: 'bytes',
+    text: 'Body of a webhook, or of a call to a callback URL.',
+  }),
   webhookDedupeSeconds: limit(3_024_000, LONGEST_SECONDS, {
     unit: 'seconds',
     text: 'How long the event id of a webhook is kept, to know it again.',
+  }),
+  parkedSeconds: limit(DAY_SECONDS, LONGEST_SECONDS, {
+    unit: 'seconds',
+    text: 'How long a webhook waits for the transaction with its reference.',
+  }),
+  parkedMessages: limit(100_000, UNBOUNDED, {
+    unit: 'messages',
+    text: 'Webhooks that wait for their transaction, in the whole store.',
   }),
   openTransactions: limit(1_000_000, UNBOUNDED, { unit: 'transactions', text: 'Open transactions in the whole store.' }),
   anonymousOpensPerMinute: limit(30, UNBOUNDED, {

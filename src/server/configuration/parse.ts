@@ -11,7 +11,7 @@ import type { BackplaneLocation, StoreLocation } from './locations.ts';
 import { configurationSchema } from './schema.ts';
 import type { LogLevel } from './schema.ts';
 import { resolveWebhookSources, webhookSourceKeys } from './webhook-sources.ts';
-import type { WebhookSource } from './webhook-sources.ts';
+import type { WebhookSource } from '../../webhooks/source.ts';
 
 /** A checked configuration; every default is filled in. */
 export interface Configuration {

@@ -5,12 +5,13 @@ import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest }
 import type { RequestListener, Server } from 'node:http';
 import type { Socket } from 'node:net';
 import { RingbackError, type ErrorCode } from '../../errors.ts';
-import { JsonTextError, parseJsonBytes, type JsonDocument } from '../../json/json-text.ts';
+import { parseJsonBytes, type JsonDocument } from '../../json/json-text.ts';
 import type { Logger } from '../../logger.ts';
 import type { Access, Caller, Rule } from '../access.ts';
 import type { Api } from '../api.ts';
 import type { Limits } from '../configuration.ts';
 import type { Metrics } from '../metrics.ts';
+import type { WebhookReceiver } from '../../webhooks/receiver.ts';
 import type { Origins } from '../origins.ts';
 import { addCallbacks } from './callbacks.ts';
 import { addCapabilities } from './capabilities.ts';
@@ -18,9 +19,10 @@ import { addHealth } from './health.ts';
 import { addMessages } from './messages.ts';
 import { addWithMethods } from './methods.ts';
 import { addOpenApi, describeOpenApi } from './openapi.ts';
-import { rawProblem, sendProblem } from './problem.ts';
+import { asRingbackError, rawProblem, sendProblem } from './problem.ts';
 import { addTransactions } from './transactions.ts';
 import { validatorCompiler } from './validate.ts';
+import { addWebhooks, takeAnyBody } from './webhooks.ts';
 
 declare module 'fastify' {
   interface FastifyRequest {
@@ -45,6 +47,7 @@ declare module 'fastify' {
 
 export interface AppOptions {
   readonly api: Api;
+  readonly webhooks: WebhookReceiver;
   readonly access: Access;
   readonly origins: Origins;
   readonly limits: Limits;
@@ -54,6 +57,8 @@ export interface AppOptions {
   readonly checkReady: () => Promise<void>;
   readonly draining: AbortSignal;
   readonly prefix: string;
+  /** Adds more routes, under the same rules. Default: none. */
+  readonly addMore?: ((app: FastifyInstance) => void) | undefined;
   /** Makes the HTTP server around Fastify's listener. */
   readonly createServer: (listener: RequestListener) => Server;
 }
@@ -81,6 +86,7 @@ export async function createApp(options: AppOptions): Promise<FastifyInstance> {
   app.decorateRequest('caller', undefined);
   app.decorateRequest('document', undefined);
   observe(app, options);
+  answerAlike(app);
   authorize(app, options);
   await describeOpenApi(app);
   await app.register(
@@ -92,7 +98,15 @@ export async function createApp(options: AppOptions): Promise<FastifyInstance> {
         addCallbacks(scope, options);
         addHealth(scope, options);
         addOpenApi(scope);
+        options.addMore?.(scope);
       });
+    },
+    { prefix: options.prefix },
+  );
+  await app.register(
+    async (scope) => {
+      takeAnyBody(scope);
+      addWithMethods(scope, options, () => addWebhooks(scope, options));
     },
     { prefix: options.prefix },
   );
@@ -140,7 +154,7 @@ function authorize(app: FastifyInstance, { access, draining }: AppOptions): void
     const { rule, whileDraining } = request.routeOptions.config;
     if (draining.aborted && whileDraining !== true) throw new RingbackError('draining');
     const encoding = request.headers['content-encoding'];
-    if (encoding !== undefined && encoding !== 'identity') {
+    if (encoding !== undefined && encoding.toLowerCase() !== 'identity') {
       throw new RingbackError('unsupported_media_type', {
         detail: 'a compressed body is not taken; send it without Content-Encoding',
       });
@@ -148,6 +162,13 @@ function authorize(app: FastifyInstance, { access, draining }: AppOptions): void
     if (rule === undefined) return;
     const subject = { transactionId: pathParameter(request, 'id'), callbackSecret: pathParameter(request, 'secret') };
     request.caller = await access.authorize(request.raw, rule, subject);
+  });
+}
+
+/** On all answers, so that a refusal looks alike wherever it comes from, also where there is nothing. */
+function answerAlike(app: FastifyInstance): void {
+  app.addHook('onSend', async (_request, reply) => {
+    void reply.headers({ vary: 'Origin', 'x-content-type-options': 'nosniff' });
   });
 }
 
@@ -181,20 +202,6 @@ function describe(error: unknown): string {
   if (!(error instanceof Error)) return typeof error;
   const frames = (error.stack ?? '').split('\n').filter((line) => line.trimStart().startsWith('at '));
   return [error.name, ...frames.slice(0, 8)].join('\n');
-}
-
-function asRingbackError(error: unknown): RingbackError {
-  if (error instanceof RingbackError) return error;
-  if (error instanceof JsonTextError) {
-    return new RingbackError(error.fault === 'depth' ? 'json_too_deep' : 'invalid_json', { detail: error.message, cause: error });
-  }
-  const code = error instanceof Error && 'code' in error ? error.code : undefined;
-  if (code === 'FST_ERR_CTP_BODY_TOO_LARGE') return new RingbackError('body_too_large', { cause: error });
-  if (code === 'FST_ERR_CTP_INVALID_MEDIA_TYPE') return new RingbackError('unsupported_media_type', { cause: error });
-  const status = error instanceof Error && 'statusCode' in error ? error.statusCode : undefined;
-  if (typeof status === 'number' && status >= 400 && status < 500)
-    return new RingbackError('malformed_request', { cause: error });
-  return new RingbackError('internal_error', { cause: error });
 }
 
 /** The parameter of the path as it was decoded. */

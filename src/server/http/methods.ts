@@ -79,8 +79,6 @@ function tellOrigin(
   reply: FastifyReply,
   { origins, access }: MethodsOptions,
 ): void {
-  // On all answers, so that a refusal looks alike on all routes.
-  void reply.headers({ vary: 'Origin', 'x-content-type-options': 'nosniff' });
   const { origin } = headers;
   if (routeOptions.config.cors !== true || origin === undefined || !origins.isAllowed(origin)) return;
   if (!access.showsApiKey(raw)) allowOrigin(reply, origin);

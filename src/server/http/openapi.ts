@@ -100,6 +100,7 @@ function credentialFailures(rule: Rule): readonly ErrorCode[] {
       return [...always, 'unauthorized', 'wrong_credential', 'origin_not_allowed'];
     case 'api-key-or-own-token':
     case 'anonymous':
+    case 'demo':
       return [...always, 'unauthorized', 'origin_not_allowed'];
     case 'callback':
       return [...always, 'not_found'];
@@ -134,6 +135,7 @@ function securityOf(rule: Rule | undefined): Record<string, string[]>[] {
     case 'own-token':
       return [accessToken];
     case 'anonymous':
+    case 'demo':
       return [apiKey, {}];
     case 'callback':
     case undefined:

@@ -1,7 +1,8 @@
 /** Errors as problem details (RFC 9457) with a stable `code`. */
 import type { FastifyReply } from 'fastify';
 import { STATUS_CODES } from 'node:http';
-import type { RingbackError } from '../../errors.ts';
+import { RingbackError } from '../../errors.ts';
+import { JsonTextError } from '../../json/json-text.ts';
 
 const PROBLEM_TYPE = 'application/problem+json';
 
@@ -24,9 +25,25 @@ export function rawProblem(error: RingbackError): string {
   return `HTTP/1.1 ${error.status} ${STATUS_CODES[error.status] ?? ''}\r\n${lines.join('')}\r\n${body}`;
 }
 
+/** Whatever was thrown, as an error that can be told. */
+export function asRingbackError(error: unknown): RingbackError {
+  if (error instanceof RingbackError) return error;
+  if (error instanceof JsonTextError) {
+    return new RingbackError(error.fault === 'depth' ? 'json_too_deep' : 'invalid_json', { detail: error.message, cause: error });
+  }
+  const code = error instanceof Error && 'code' in error ? error.code : undefined;
+  if (code === 'FST_ERR_CTP_BODY_TOO_LARGE') return new RingbackError('body_too_large', { cause: error });
+  if (code === 'FST_ERR_CTP_INVALID_MEDIA_TYPE') return new RingbackError('unsupported_media_type', { cause: error });
+  const status = error instanceof Error && 'statusCode' in error ? error.statusCode : undefined;
+  if (typeof status === 'number' && status >= 400 && status < 500)
+    return new RingbackError('malformed_request', { cause: error });
+  return new RingbackError('internal_error', { cause: error });
+}
+
 function problem(error: RingbackError): { headers: Record<string, string>; body: string } {
   const headers: Record<string, string> = { 'cache-control': 'no-store' };
-  if (error.status === 401) headers['www-authenticate'] = 'Bearer';
+  // No bearer helps where a signature was asked for.
+  if (error.status === 401) headers['www-authenticate'] = error.code === 'bad_signature' ? 'Signature' : 'Bearer';
   if (error.retryAfter !== undefined) headers['retry-after'] = String(error.retryAfter);
   const body = {
     type: 'about:blank',

@@ -3,19 +3,18 @@
  */
 import { z } from 'zod';
 import { errorKinds } from '../../errors.ts';
+import { MESSAGE_TYPE, NAME } from '../../transactions/names.ts';
 import type { Limits } from '../configuration.ts';
 
-/** No control characters, no line or paragraph separators, no lone surrogates. */
-const PRINTABLE = /^[^\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]{1,200}$/u;
 /** A decimal that JavaScript holds exactly. */
 const COUNT = /^\d{1,15}$/;
 
 /** Keys, ids and references. */
-export const name = z.string().regex(PRINTABLE, 'expected 1 to 200 printable characters').meta({ minLength: 1, maxLength: 200 });
+export const name = z.string().regex(NAME, 'expected 1 to 200 printable characters').meta({ minLength: 1, maxLength: 200 });
 
 export const messageType = z
   .string()
-  .regex(/^[A-Za-z0-9._:/-]{1,100}$/, 'expected 1 to 100 characters of A-Z, a-z, 0-9 and . _ : / -')
+  .regex(MESSAGE_TYPE, 'expected 1 to 100 characters of A-Z, a-z, 0-9 and . _ : / -')
   .describe('What happened, in the words of the app.');
 
 /** Any JSON value; what is checked of it is its text. */
@@ -39,6 +38,8 @@ export const tokenParams = transactionParams.extend({ tokenId: z.string() });
 export const callbackParams = transactionParams.extend({ callbackId: z.string() });
 export const messageParams = transactionParams.extend({ messageId: z.string() });
 export const secretParams = z.object({ secret: z.string().describe('The last part of the callback URL.') });
+
+export const sourceParams = z.object({ source: z.string().describe('The name of the source in the configuration.') });
 
 export const noBody = z.strictObject({});
 export const noQuery = z.strictObject({});
@@ -68,6 +69,9 @@ export const ackBody = z
 export const callbackBody = z
   .record(z.string(), z.unknown())
   .describe('Any JSON object; becomes the data of a message of type `callback`.');
+
+/** The bytes as they came; that they are JSON is looked at when it is known whose they are. */
+export const webhookBody = z.unknown().meta({ type: 'object', description: 'What happened, as the provider writes it.' });
 
 /** @param limits those of this server, which are in its schema */
 export function openBody(limits: Limits) {

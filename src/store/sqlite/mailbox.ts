@@ -1,5 +1,6 @@
 /** Messages, their names and their receipts. Takes a transaction that was found, and knows nothing of who asks. */
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
+import { limitReached } from '../capacity.ts';
 import { stateAt } from '../lifetime.ts';
 import { effectsOf, roundsOf } from '../marks.ts';
 import type { Effect, EffectRun, Outcome, ReceiptPosition } from '../marks.ts';
@@ -53,7 +54,7 @@ export class Mailbox {
   readonly #deletes: readonly StatementSync[];
 
   constructor(database: DatabaseSync, limits: StoreLimits) {
-    this.#limits = limits;
+    this.#limits = { ...limits, messagesPerTransaction: Math.min(limits.messagesPerTransaction, MOST) };
     this.#last = database.prepare(
       `SELECT entry AS sequence, mailbox_bytes FROM mailboxes WHERE tx = ? AND entry BETWEEN 1 AND ${MOST} ORDER BY entry DESC LIMIT 1`,
     );
@@ -91,12 +92,12 @@ export class Mailbox {
     const state = stateAt(transaction, now);
     if (state !== 'open') return { outcome: state };
     const { sequence: last, bytes: before } = this.#lastOf(tx);
-    const bytes = before + Buffer.byteLength(data);
-    if (last >= Math.min(this.#limits.messagesPerTransaction, MOST)) return { outcome: 'full', limit: 'messagesPerTransaction' };
-    if (bytes > this.#limits.mailboxBytes) return { outcome: 'full', limit: 'mailboxBytes' };
+    const bytes = Buffer.byteLength(data);
+    const limit = limitReached({ messages: last, bytes: before }, bytes, this.#limits);
+    if (limit !== undefined) return { outcome: 'full', limit };
     const sequence = last + 1;
     const { lastInsertRowid } = this.#insert.run(now, id, type, data);
-    this.#number.run(tx, sequence, lastInsertRowid, bytes);
+    this.#number.run(tx, sequence, lastInsertRowid, before + bytes);
     this.#name.run(tx, id, sequence);
     if (key !== undefined && key !== id) this.#name.run(tx, key, sequence);
     return { outcome: 'stored', message: { transactionId: transaction.id, id, sequence, type, data, storedAt: now } };

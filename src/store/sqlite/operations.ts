@@ -1,10 +1,14 @@
 /** Each method of the port on the tables. Runs inside a transaction that somebody else begins and commits. */
 import type { DatabaseSync } from 'node:sqlite';
 import { forgottenSince, stateAt } from '../lifetime.ts';
-import type { MailboxPosition, NewTransaction, OpenResult, StoreLimits, TransactionRecord } from '../store.ts';
+import { receive } from '../receive.ts';
+import type { Intake } from '../receive.ts';
+import type { MailboxPosition, NewTransaction, OpenResult, StoreLimits, SweepResult, TransactionRecord } from '../store.ts';
 import { Capabilities, Connections, Tickets } from './access.ts';
 import type { Operations, Read, Write } from './calls.ts';
+import { Events } from './events.ts';
 import { Mailbox } from './mailbox.ts';
+import { Parking } from './parking.ts';
 import { SCHEMA_VERSION } from './schema.ts';
 import { Transactions } from './transactions.ts';
 import type { DescribedRow, TransactionRow } from './transactions.ts';
@@ -12,11 +16,13 @@ import type { DescribedRow, TransactionRow } from './transactions.ts';
 interface Tables {
   readonly transactions: Transactions;
   readonly mailbox: Mailbox;
+  readonly events: Events;
+  readonly parking: Parking;
   readonly tokens: Capabilities;
   readonly callbacks: Capabilities;
   readonly tickets: Tickets;
   readonly connections: Connections;
-  /** Told of every transaction whose rows were deleted. */
+  /** Told when rows of a transaction, or those of a parked message, were deleted. */
   readonly onRemoved: () => void;
 }
 
@@ -25,16 +31,19 @@ export interface AllOperations {
   readonly writes: Operations<Write>;
   /** To be called when what was written will not be committed. */
   readonly undone: () => void;
-  /** Whether the rows of a transaction were deleted since this was last asked. */
+  /** Whether rows whose bytes have to go were deleted since this was last asked. */
   readonly takeRemoved: () => boolean;
 }
 
 export function prepareOperations(database: DatabaseSync, limits: StoreLimits): AllOperations {
   const transactions = new Transactions(database, limits);
+  const parking = new Parking(database, limits);
   let hasRemoved = false;
   const tables: Tables = {
     transactions,
     mailbox: new Mailbox(database, limits),
+    events: new Events(database, limits.dedupeMs),
+    parking,
     tokens: new Capabilities(database, 'tokens'),
     callbacks: new Capabilities(database, 'callbacks'),
     tickets: new Tickets(database),
@@ -46,8 +55,17 @@ export function prepareOperations(database: DatabaseSync, limits: StoreLimits): 
   const since = (now: number): number => forgottenSince(now, limits.retentionMs);
   return {
     reads: readsOf(tables, since),
-    writes: { ...lifeOf(tables), ...mailboxWritesOf(tables), ...accessOf(tables, since), check: () => touch(database) },
-    undone: () => transactions.openCount.reset(),
+    writes: {
+      ...lifeOf(tables),
+      ...mailboxWritesOf(tables),
+      ...receptionOf(tables),
+      ...accessOf(tables, since),
+      check: () => touch(database),
+    },
+    undone() {
+      transactions.openCount.reset();
+      parking.reset();
+    },
     takeRemoved() {
       const taken = hasRemoved;
       hasRemoved = false;
@@ -96,7 +114,7 @@ function readsOf(tables: Tables, since: (now: number) => number): Operations<Rea
 }
 
 function lifeOf(tables: Tables): Operations<'open' | 'settle' | 'forget' | 'sweep'> {
-  const { transactions, tickets } = tables;
+  const { transactions } = tables;
   return {
     open: (now, wanted) => open(tables, wanted, now),
     settle(now, id) {
@@ -108,14 +126,7 @@ function lifeOf(tables: Tables): Operations<'open' | 'settle' | 'forget' | 'swee
       if (found !== undefined) remove(tables, found, now);
       return found !== undefined;
     },
-    sweep(now, limit) {
-      tickets.dropLate(now);
-      // One more than wanted tells whether there are more.
-      const due = transactions.due(limit + 1, now);
-      const slice = due.slice(0, limit);
-      for (const each of slice) remove(tables, each, now);
-      return { forgotten: slice.map(({ id }) => id), more: due.length > slice.length };
-    },
+    sweep: (now, limit) => sweep(tables, limit, now),
   };
 }
 
@@ -131,6 +142,21 @@ function mailboxWritesOf({ transactions, mailbox }: Tables): Operations<'append'
         return found === undefined ? undefined : mailbox.mark(found.tx, marks);
       }),
   };
+}
+
+function receptionOf({ transactions, mailbox, events, parking }: Tables): Operations<'receive'> {
+  const intake: Intake<TransactionRow> = {
+    isKnown: (hash, now) => events.isKnown(hash, now),
+    note: (hash, now) => events.note(hash, now),
+    find(recipient, now) {
+      if (!('reference' in recipient)) return transactions.find(recipient.transactionId, now);
+      const { reference } = recipient;
+      return transactions.openByReference(reference, now) ?? transactions.latestByReference(reference, now);
+    },
+    append: (transaction, message, now) => mailbox.append(transaction, message, now),
+    park: (message) => parking.park(message),
+  };
+  return { receive: (now, event) => receive(intake, event, now) };
 }
 
 function accessOf(
@@ -180,7 +206,7 @@ function accessOf(
 }
 
 function open(tables: Tables, wanted: NewTransaction, now: number): OpenResult {
-  const { transactions, tokens, callbacks } = tables;
+  const { transactions, parking, tokens, callbacks } = tables;
   const { id, reference, token, callback } = wanted;
   const present = transactions.find(id, now);
   if (present !== undefined) {
@@ -190,12 +216,29 @@ function open(tables: Tables, wanted: NewTransaction, now: number): OpenResult {
   }
   const forgotten = transactions.findForgotten(id, now);
   if (forgotten !== undefined) remove(tables, forgotten, now);
-  if (reference !== undefined && transactions.isOpenByReference(reference, now)) return { outcome: 'reference_taken' };
+  if (reference !== undefined && transactions.openByReference(reference, now) !== undefined)
+    return { outcome: 'reference_taken' };
   if (!transactions.openCount.hasRoom(now)) return { outcome: 'full' };
   const { tx, expiresAt } = transactions.insert(wanted, now);
   tokens.add(tx, token);
   if (callback !== undefined) callbacks.add(tx, callback);
+  if (reference !== undefined) parking.attach(tx, reference, now);
   return { outcome: 'opened', createdAt: now, expiresAt };
+}
+
+function sweep(tables: Tables, limit: number, now: number): SweepResult {
+  const { transactions, events, parking, tickets } = tables;
+  tickets.dropLate(now);
+  // One more than wanted tells whether there are more.
+  const due = transactions.due(limit + 1, now);
+  const slice = due.slice(0, limit);
+  for (const each of slice) remove(tables, each, now);
+  const unclaimed = parking.dropLate(limit, now);
+  if (unclaimed.sources.length > 0) tables.onRemoved();
+  // A hash says nothing of anybody, so that its bytes need not go at once.
+  const moreEvents = events.dropLate(limit, now);
+  const more = due.length > slice.length || unclaimed.more || moreEvents;
+  return { forgotten: slice.map(({ id }) => id), unclaimed: unclaimed.sources, more };
 }
 
 function remove(tables: Tables, row: TransactionRow, now: number): void {

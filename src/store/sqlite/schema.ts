@@ -88,7 +88,33 @@ CREATE TABLE connections (
 CREATE INDEX connections_by_transaction ON connections (tx);
 `;
 
-const MIGRATIONS: readonly string[] = [CREATE];
+/**
+ * `events` are the webhooks that were received, by their hashes. A message that waits for its transaction is in `messages`
+ * like any other, so that it is not written again when the transaction is opened; `parked` says whom it waits for.
+ */
+const RECEIVE = `
+CREATE TABLE events (
+  hash TEXT NOT NULL PRIMARY KEY,
+  received_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX events_by_time ON events (received_at);
+
+CREATE TABLE parked (
+  reference TEXT NOT NULL,
+  message INTEGER NOT NULL, -- each that arrives has a higher one
+  id TEXT NOT NULL,
+  source TEXT NOT NULL,
+  parked_at INTEGER NOT NULL,
+  bytes INTEGER NOT NULL, -- of its data
+  messages_before INTEGER NOT NULL, -- since one of this reference was parked first
+  bytes_before INTEGER NOT NULL, -- of the data of these
+  PRIMARY KEY (reference, message)
+) STRICT, WITHOUT ROWID;
+CREATE UNIQUE INDEX parked_by_id ON parked (reference, id);
+CREATE INDEX parked_by_time ON parked (parked_at, message);
+`;
+
+const MIGRATIONS: readonly string[] = [CREATE, RECEIVE];
 
 export const SCHEMA_VERSION = MIGRATIONS.length;
 

@@ -8,6 +8,7 @@ import type {
   AppendResult,
   Capability,
   ConnectionChanges,
+  IncomingEvent,
   MailboxPage,
   MarkedPosition,
   NewMessage,
@@ -16,6 +17,7 @@ import type {
   OpenResult,
   ReadOptions,
   Receipt,
+  ReceiveResult,
   Store,
   StoreLimits,
   SweepResult,
@@ -85,6 +87,10 @@ export class SqliteStore implements Store {
 
   append(message: NewMessage): Promise<AppendResult> {
     return this.#committer.call('append', message);
+  }
+
+  receive(event: IncomingEvent): Promise<ReceiveResult> {
+    return this.#committer.call('receive', event);
   }
 
   read(transactionId: string, options: ReadOptions): Promise<MailboxPage | undefined> {

@@ -33,6 +33,7 @@ export class Transactions {
   readonly #describe: StatementSync;
   readonly #byReference: StatementSync;
   readonly #openByReference: StatementSync;
+  readonly #latestByReference: StatementSync;
   readonly #insert: StatementSync;
   readonly #settle: StatementSync;
   readonly #due: StatementSync;
@@ -47,7 +48,10 @@ export class Transactions {
       `SELECT * FROM transactions WHERE reference = ? AND ends_at > ? ORDER BY created_at DESC, tx DESC LIMIT ${MOST_BY_REFERENCE}`,
     );
     this.#openByReference = database.prepare(
-      'SELECT tx FROM transactions WHERE reference = ? AND ends_at > ? AND settled = 0 LIMIT 1',
+      `SELECT ${FIELDS} FROM transactions WHERE reference = ? AND ends_at > ? AND settled = 0 LIMIT 1`,
+    );
+    this.#latestByReference = database.prepare(
+      `SELECT ${FIELDS} FROM transactions WHERE reference = ? AND ends_at > ? ORDER BY ends_at DESC, tx DESC LIMIT 1`,
     );
     this.#insert = database.prepare(
       `INSERT INTO transactions (id, created_at, expires_at, ends_at, reference, anonymous_origin, metadata)
@@ -84,8 +88,16 @@ export class Transactions {
     return this.#byReference.all(reference, forgottenSince(now, this.#retentionMs)).map(describedRow);
   }
 
-  isOpenByReference(reference: string, now: number): boolean {
-    return this.#openByReference.get(reference, now) !== undefined;
+  /** There is one at most. */
+  openByReference(reference: string, now: number): TransactionRow | undefined {
+    const row = this.#openByReference.get(reference, now);
+    return row === undefined ? undefined : transactionRow(row);
+  }
+
+  /** The one that ended last, where none is open: since one at most is at a time, also the newest. */
+  latestByReference(reference: string, now: number): TransactionRow | undefined {
+    const row = this.#latestByReference.get(reference, forgottenSince(now, this.#retentionMs));
+    return row === undefined ? undefined : transactionRow(row);
   }
 
   insert(wanted: NewTransaction, now: number): { readonly tx: number; readonly expiresAt: number } {
