@@ -46,13 +46,14 @@ export class Receipts implements AsyncDisposable {
   delivered(transactionId: string, sequence: number): void {
     const marks = this.#marks(transactionId);
     const last = marks.at(-1);
-    if (last?.kind === 'delivered' && last.to === sequence - 1) {
-      marks[marks.length - 1] = { kind: 'delivered', from: last.from, to: sequence, at: last.at };
+    const at = this.#clock.now();
+    // Only those of one instant: a time that stands for several could lie before the message itself.
+    if (last?.kind === 'delivered' && last.to === sequence - 1 && last.at === at) {
+      marks[marks.length - 1] = { kind: 'delivered', from: last.from, to: sequence, at };
       return;
     }
     // Deliveries are counted, not promised: when there is no room, they are what is left out.
-    if (this.#pendingMarks < MAX_PENDING_MARKS)
-      this.#note(marks, { kind: 'delivered', from: sequence, to: sequence, at: this.#clock.now() });
+    if (this.#pendingMarks < MAX_PENDING_MARKS) this.#note(marks, { kind: 'delivered', from: sequence, to: sequence, at });
   }
 
   /** @throws RingbackError store_unavailable, when the store has been away for so long that no more can be held */
