@@ -71,16 +71,24 @@ export class Mount implements Disposable {
 function listenForUpgrades(server: Server | TlsServer, isOurs: (request: unknown) => boolean): () => void {
   const decide: unknown = Reflect.get(server, 'shouldUpgradeCallback');
   if (typeof decide === 'function') {
-    Reflect.set(
-      server,
-      'shouldUpgradeCallback',
-      (request: unknown) => isOurs(request) || Reflect.apply(decide, server, [request]),
-    );
-    return () => undefined;
+    const askApp = (request: unknown): unknown => {
+      // Node's own callback counts listeners, and ours is none of the app's.
+      const isListening = server.listeners('upgrade').includes(ignoreUpgrade);
+      server.off('upgrade', ignoreUpgrade);
+      const answer: unknown = Reflect.apply(decide, server, [request]);
+      if (isListening) server.on('upgrade', ignoreUpgrade);
+      return answer;
+    };
+    Reflect.set(server, 'shouldUpgradeCallback', (request: unknown) => isOurs(request) || askApp(request));
+    server.on('upgrade', ignoreUpgrade);
+    return () => server.off('upgrade', ignoreUpgrade);
   }
   server.on('upgrade', answerAsRequest);
   return () => server.off('upgrade', answerAsRequest);
 }
+
+/** Node cuts an upgrade that nobody listens for, though the callback wants it. What is ours never gets as far as this. */
+function ignoreUpgrade(): void {}
 
 /** For releases of Node without that callback: what nobody else listens for is the plain request that it also is. */
 function answerAsRequest(this: Server, request: IncomingMessage, socket: Duplex): void {
