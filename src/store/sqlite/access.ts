@@ -73,12 +73,12 @@ export class Tickets {
     );
     this.#find = database.prepare(
       `SELECT transactions.id AS transaction_id, token_id, connection_id FROM tickets JOIN transactions USING (tx)
-       WHERE hash = ?1 AND ends_at > ?2 AND (connection_id IS NOT NULL OR tickets.expires_at > ?3)`,
+       WHERE hash = ? AND ends_at > ? AND (connection_id IS NOT NULL OR tickets.expires_at > ?)`,
     );
     this.#bind = database.prepare(
-      `UPDATE tickets SET connection_id = ?1 WHERE hash = ?2
-       AND (connection_id = ?1 OR (connection_id IS NULL AND expires_at > ?4))
-       AND (SELECT ends_at FROM transactions WHERE transactions.tx = tickets.tx) > ?3`,
+      `UPDATE tickets SET connection_id = ? WHERE hash = ?
+       AND (connection_id = ? OR (connection_id IS NULL AND expires_at > ?))
+       AND (SELECT ends_at FROM transactions WHERE transactions.tx = tickets.tx) > ?`,
     );
     this.#dropOfToken = database.prepare('DELETE FROM tickets WHERE tx = ? AND token_id = ?');
     this.#dropOfConnection = database.prepare('DELETE FROM tickets WHERE connection_id = ?');
@@ -99,7 +99,7 @@ export class Tickets {
   }
 
   bind({ hash, connectionId }: { readonly hash: string; readonly connectionId: string }, since: number, now: number): boolean {
-    return this.#bind.run(connectionId, hash, since, now).changes !== 0;
+    return this.#bind.run(connectionId, hash, connectionId, now, since).changes !== 0;
   }
 
   dropOfToken(tx: number, tokenId: string): void {

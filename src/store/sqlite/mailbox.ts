@@ -15,16 +15,16 @@ const MOST = 0xffff_ffff;
 const MESSAGE_FIELDS = 'entry AS sequence, stored_at, id, type, data';
 const WITH_MESSAGES = 'FROM mailboxes JOIN messages ON messages.message = mailboxes.target';
 
-/** A bare column is its old value. Parameters: 6 to 9 are what a pending one becomes, 10 and 11 what a failed one does. */
+/** A bare column is its old value. The parameters are those of {@link changesOf}; Node 22 binds no numbered ones. */
 const APPLY = `
 UPDATE mailboxes SET
-  attempts = attempts + ?4,
-  delivered_at = coalesce(delivered_at, ?5),
-  handled_at = CASE WHEN handled_at IS NOT NULL THEN handled_at WHEN failed_at IS NOT NULL THEN ?10 ELSE ?6 END,
-  reply = CASE WHEN handled_at IS NOT NULL THEN reply WHEN failed_at IS NOT NULL THEN ?11 ELSE ?7 END,
-  failed_at = CASE WHEN failed_at IS NULL AND handled_at IS NULL THEN ?8 WHEN ?10 IS NULL THEN failed_at END,
-  error = CASE WHEN failed_at IS NULL AND handled_at IS NULL THEN ?9 WHEN ?10 IS NULL THEN error END
-WHERE tx = ?1 AND entry BETWEEN ?2 AND ?3`;
+  attempts = attempts + ?,
+  delivered_at = coalesce(delivered_at, ?),
+  handled_at = CASE WHEN handled_at IS NOT NULL THEN handled_at WHEN failed_at IS NOT NULL THEN ? ELSE ? END,
+  reply = CASE WHEN handled_at IS NOT NULL THEN reply WHEN failed_at IS NOT NULL THEN ? ELSE ? END,
+  failed_at = CASE WHEN failed_at IS NULL AND handled_at IS NULL THEN ? WHEN ? IS NULL THEN failed_at END,
+  error = CASE WHEN failed_at IS NULL AND handled_at IS NULL THEN ? WHEN ? IS NULL THEN error END
+WHERE tx = ? AND entry BETWEEN ? AND ?`;
 
 const FIRST_PENDING = `
 SELECT entry AS sequence FROM mailboxes
@@ -162,8 +162,7 @@ export class Mailbox {
 
   #applyAll(tx: number, runs: readonly EffectRun[], { lastSequence, ackedSequence }: ReceiptPosition): ReceiptPosition {
     for (const { from, to, effect } of runs) {
-      const { deliveries, deliveredAt = null } = effect;
-      this.#apply.run(tx, from, to, deliveries, deliveredAt, ...columnsOf(effect));
+      this.#apply.run(...changesOf(effect), tx, from, to);
     }
     if (!runs.some(({ effect }) => effect.ifPending !== undefined)) return { lastSequence, ackedSequence };
     const pending = this.#firstPending.get(tx, ackedSequence + 1);
@@ -171,16 +170,20 @@ export class Mailbox {
   }
 }
 
-/** Parameters 6 to 11 of {@link APPLY}. */
-function columnsOf({ ifPending, ifFailed }: Effect): readonly (string | number | null)[] {
-  return [...handledColumns(ifPending), ...failedColumns(ifPending), ...handledColumns(ifFailed)];
+/** What {@link APPLY} takes before the place: for each column what a failed message gets, and what a pending one. */
+function changesOf({ deliveries, deliveredAt, ifPending, ifFailed }: Effect): readonly (string | number | null)[] {
+  const [handledAt, reply] = handledColumns(ifPending);
+  const [handledAfterAll, replyAfterAll] = handledColumns(ifFailed);
+  const [failedAt, error] = failedColumns(ifPending);
+  const handled = [handledAfterAll, handledAt, replyAfterAll, reply];
+  return [deliveries, deliveredAt ?? null, ...handled, failedAt, handledAfterAll, error, handledAfterAll];
 }
 
-function handledColumns(outcome: Outcome | undefined): readonly (string | number | null)[] {
+function handledColumns(outcome: Outcome | undefined): readonly [at: number | null, reply: string | null] {
   return outcome?.kind === 'handled' ? [outcome.at, outcome.reply ?? null] : [null, null];
 }
 
-function failedColumns(outcome: Outcome | undefined): readonly (string | number | null)[] {
+function failedColumns(outcome: Outcome | undefined): readonly [at: number | null, error: string | null] {
   return outcome?.kind === 'failed' ? [outcome.at, outcome.error] : [null, null];
 }
 

@@ -6,7 +6,7 @@ import type { ParkedMessage } from '../receive.ts';
 import type { ReceiveResult, StoreLimits } from '../store.ts';
 import { integer, text } from './columns.ts';
 
-const OF_REFERENCE = 'FROM parked WHERE reference = ?1 AND parked_at > ?2';
+const OF_REFERENCE = 'FROM parked WHERE reference = ? AND parked_at > ?';
 
 export interface Unclaimed {
   readonly sources: readonly string[];
@@ -47,11 +47,11 @@ export class Parking {
     this.#countLate = database.prepare('SELECT count(*) AS count FROM parked WHERE parked_at <= ?');
     this.#number = database.prepare(
       `INSERT INTO mailboxes (tx, entry, target, mailbox_bytes, attempts)
-       SELECT ?3, row_number() OVER in_order, message, sum(bytes) OVER in_order, 0 ${OF_REFERENCE}
+       SELECT ?, row_number() OVER in_order, message, sum(bytes) OVER in_order, 0 ${OF_REFERENCE}
        WINDOW in_order AS (ORDER BY message)`,
     );
     this.#name = database.prepare(
-      `INSERT INTO mailboxes (tx, entry, target) SELECT ?3, id, row_number() OVER (ORDER BY message) ${OF_REFERENCE}`,
+      `INSERT INTO mailboxes (tx, entry, target) SELECT ?, id, row_number() OVER (ORDER BY message) ${OF_REFERENCE}`,
     );
     this.#unpark = database.prepare(`DELETE ${OF_REFERENCE}`);
     this.#late = database.prepare(
@@ -77,8 +77,8 @@ export class Parking {
   attach(tx: number, reference: string, now: number): void {
     const since = now - this.#limits.parkMs;
     if (this.#first.get(reference, since) === undefined) return;
-    this.#number.run(reference, since, tx);
-    this.#name.run(reference, since, tx);
+    this.#number.run(tx, reference, since);
+    this.#name.run(tx, reference, since);
     this.#added(-Number(this.#unpark.run(reference, since).changes));
   }
 

@@ -55,7 +55,7 @@ export class Transactions {
     );
     this.#insert = database.prepare(
       `INSERT INTO transactions (id, created_at, expires_at, ends_at, reference, anonymous_origin, metadata)
-       VALUES (?1, ?2, ?3, ?3, ?4, ?5, ?6)`,
+       VALUES (?, ?, ?, ?, ?, ?, ?)`,
     );
     this.#settle = database.prepare('UPDATE transactions SET ends_at = ?, settled = 1 WHERE tx = ?');
     this.#due = database.prepare(`SELECT ${FIELDS} FROM transactions WHERE ends_at <= ? ORDER BY ends_at, tx LIMIT ?`);
@@ -103,7 +103,7 @@ export class Transactions {
   insert(wanted: NewTransaction, now: number): { readonly tx: number; readonly expiresAt: number } {
     const { id, ttlMs, reference = null, anonymousOrigin = null, metadata = null } = wanted;
     const expiresAt = now + ttlMs;
-    const { lastInsertRowid } = this.#insert.run(id, now, expiresAt, reference, anonymousOrigin, metadata);
+    const { lastInsertRowid } = this.#insert.run(id, now, expiresAt, expiresAt, reference, anonymousOrigin, metadata);
     this.openCount.opened(expiresAt);
     return { tx: Number(lastInsertRowid), expiresAt };
   }
