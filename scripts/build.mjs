@@ -1,17 +1,21 @@
-/** Emits dist/ for the package: ESM and type declarations. `--out <folder>` puts it elsewhere, for tests. */
+/** Emits dist/ for the package: ESM, type declarations, and the pages of the demo. `--out <folder>` puts it elsewhere, for tests. */
 import { spawnSync } from 'node:child_process';
-import { rmSync } from 'node:fs';
+import { existsSync, readdirSync, rmSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { buildUi, ensureUi } from './build-ui.mjs';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
-const { values } = parseArgs({ options: { out: { type: 'string', default: join(root, 'dist') } } });
+const dist = join(root, 'dist');
+const { values } = parseArgs({ options: { out: { type: 'string', default: dist } } });
 const out = resolve(values.out);
 
-rmSync(out, { recursive: true, force: true }); // a file that was renamed must not stay in the package
+// A file that was renamed must not stay in the package. The pages are another program's, which may be serving them.
+for (const name of existsSync(out) ? readdirSync(out) : []) if (name !== 'ui') rmSync(join(out, name), { recursive: true });
 const tsc = join(root, 'node_modules', 'typescript', 'bin', 'tsc');
 const { status } = spawnSync(process.execPath, [tsc, '-p', join(root, 'tsconfig.build.json'), '--outDir', out], {
   stdio: 'inherit',
 });
 process.exitCode = status ?? 1;
+if (status === 0) await (out === dist ? ensureUi() : buildUi(join(out, 'ui')));

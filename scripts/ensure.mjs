@@ -1,5 +1,6 @@
 /**
- * Makes a fresh clone runnable: a Node that runs TypeScript, and the packages of the lockfile. Says so on stderr only.
+ * Makes a fresh clone runnable: a Node that runs TypeScript, the packages of the lockfile, and for its tests a Chromium. Says
+ * so on stderr only.
  *
  * Plain JavaScript for Node 18 and newer, built-ins only. Each step is cheap when there is nothing to do, safe when two
  * processes do it at once, and repaired by the next run when it was killed half-way.
@@ -7,8 +8,9 @@
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, realpathSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { delimiter, dirname, join } from 'node:path';
+import { CHROMIUM_VARIABLE, findChromium } from './chromium.mjs';
 import { withLock } from './lock.mjs';
-import { leaveLike, supervise } from './supervise.mjs';
+import { leaveLike, supervise, superviseForeign } from './supervise.mjs';
 
 /** @typedef {Pick<import('./supervise.mjs').End, 'code' | 'signal'>} End */
 
@@ -22,19 +24,29 @@ const OLDEST_MAJOR = 24;
  */
 export async function ensureNode(root) {
   if (process.features.typescript && majorOf(process.versions.node) >= OLDEST_MAJOR) return process.execPath;
+  return installNode(root, PINNED_NODE, `for this project (it needs ${OLDEST_MAJOR}, here is ${process.versions.node})`);
+}
+
+/**
+ * Any version of Node, kept in this checkout's cache.
+ * @param {string} root the checkout
+ * @param {string} version
+ * @param {string} purpose for the person who waits
+ * @returns {Promise<string>} its path
+ */
+export async function installNode(root, version, purpose) {
   const platform = process.platform === 'win32' ? 'win' : process.platform;
   const name = `node-${platform}-${process.arch}`;
-  const home = join(root, '.cache', `node-${PINNED_NODE}`);
+  const home = join(root, '.cache', `node-${version}`);
   const node = join(home, 'node_modules', name, 'bin', process.platform === 'win32' ? 'node.exe' : 'node');
   if (existsSync(node)) return node;
-  await once(root, `node-${PINNED_NODE}`, async () => {
+  await once(root, `node-${version}`, async () => {
     if (existsSync(node)) return undefined;
     const making = `${home}.making`;
     rmSync(making, { recursive: true, force: true });
     mkdirSync(making);
     writeFileSync(join(making, 'package.json'), '{ "private": true }'); // or npm would take the folder above for the project
-    const what = `Node ${PINNED_NODE} for this project (it needs ${OLDEST_MAJOR}, here is ${process.versions.node})`;
-    const failed = await npm(what, making, ['install', `${name}@${PINNED_NODE}`, '--prefix', making]);
+    const failed = await npm(`Node ${version} ${purpose}`, making, ['install', `${name}@${version}`, '--prefix', making]);
     if (failed) return failed;
     rmSync(home, { recursive: true, force: true });
     renameSync(making, home);
@@ -60,6 +72,54 @@ export async function ensurePackages(root, node) {
     writeFileSync(stamp, wanted);
     return undefined;
   });
+}
+
+/**
+ * For the browser tests. Root of a machine with apt-get gets it installed; elsewhere, and when that fails, those tests are
+ * skipped, loudly.
+ * @param {string} root the checkout
+ */
+export async function ensureChromium(root) {
+  if (findChromium(process.env) !== undefined) return;
+  const isNamed = (process.env[CHROMIUM_VARIABLE] ?? '') !== ''; // a wrong path is not mended by another Chromium
+  const aptGet = isNamed ? undefined : findOnPath('apt-get');
+  if (aptGet !== undefined && process.getuid?.() === 0) await once(root, 'chromium', () => installChromium(aptGet));
+  if (findChromium(process.env) === undefined) warnOfSkips(isNamed);
+}
+
+/**
+ * @param {string} aptGet
+ * @returns {Promise<End | undefined>} how this process is to end, if it was interrupted; a failure costs only the browser tests
+ */
+async function installChromium(aptGet) {
+  if (findChromium(process.env) !== undefined) return undefined;
+  const begun = Date.now();
+  say('installing Chromium for the browser tests …');
+  const wait = 'DPkg::Lock::Timeout=600'; // for another that installs just now, also one that an earlier run of ours left
+  const quiet = ['-qq', '-o', wait, '-o', 'Dpkg::Use-Pty=0'];
+  const options = /** @type {const} */ ({
+    cwd: '/',
+    env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' },
+    output: 'stderr',
+  });
+  for (const args of [['update'], ['install', '-y', '--no-install-recommends', 'chromium']]) {
+    const end = await superviseForeign(aptGet, [...quiet, ...args], options);
+    if (end.interrupted) return { code: null, signal: end.interrupted };
+    // An update that failed may have left lists that are good enough: the install tells.
+    if (end.code !== 0) say(`apt-get ${args[0]} ended with ${end.signal ?? end.code}`);
+  }
+  if (findChromium(process.env) !== undefined) say(`installed in ${((Date.now() - begun) / 1000).toFixed(1)} s`);
+  return undefined;
+}
+
+/** @param {boolean} isNamed the variable names what is no program */
+function warnOfSkips(isNamed) {
+  const consequence = process.env['CI'] === 'true' ? 'which CI does not allow: this run will FAIL' : 'so they show nothing';
+  say(`WARNING: there is no Chromium; the browser tests will be SKIPPED, ${consequence}.`);
+  if (isNamed) say(`${CHROMIUM_VARIABLE} names no program: ${process.env[CHROMIUM_VARIABLE]}`);
+  say(
+    `Install Chromium or Google Chrome (Debian and Ubuntu: apt-get install chromium), or set ${CHROMIUM_VARIABLE} to its program.`,
+  );
 }
 
 /**
@@ -104,9 +164,8 @@ async function npm(what, cwd, args) {
 
 /** The npm that runs us, else the first on PATH; as a script, so that it can be put on the leash. */
 function findNpm() {
-  const { PATH = '', npm_execpath = '' } = process.env;
-  const onPath = PATH.split(delimiter).map((folder) => join(folder, 'npm'));
-  const found = [npm_execpath, ...onPath].find((path) => path !== '' && existsSync(path));
+  const { npm_execpath = '' } = process.env;
+  const found = npm_execpath !== '' && existsSync(npm_execpath) ? npm_execpath : findOnPath('npm');
   if (found === undefined) {
     say('npm is needed and is not on PATH');
     process.exit(1);
@@ -115,6 +174,14 @@ function findNpm() {
   // Some packagers put a shell script there, with the real one beside it.
   const beside = join(dirname(script), '..', 'lib', 'node_modules', 'npm', 'bin', 'npm-cli.js');
   return !script.endsWith('.js') && existsSync(beside) ? beside : script;
+}
+
+/** @param {string} name */
+function findOnPath(name) {
+  const { PATH = '' } = process.env;
+  return PATH.split(delimiter)
+    .map((folder) => join(folder, name))
+    .find((path) => existsSync(path));
 }
 
 /** What an outer npm or the host says about omitting and prefixes is not for this install. */

@@ -7,7 +7,7 @@
  */
 import { delimiter, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { ensureNode, ensurePackages } from './ensure.mjs';
+import { ensureChromium, ensureNode, ensurePackages } from './ensure.mjs';
 import { leaveLike, supervise } from './supervise.mjs';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
@@ -20,6 +20,8 @@ const CHECKS = [
   ['node_modules/oxfmt/bin/oxfmt', '--check'],
   ['node_modules/oxlint/bin/oxlint', '--type-aware', '--deny-warnings', '--report-unused-disable-directives'],
   ['node_modules/typescript/bin/tsc', '-p', 'tsconfig.json'],
+  ['node_modules/typescript/bin/tsc', '-p', 'tsconfig.browser.json'],
+  ['node_modules/typescript/bin/tsc', '-p', 'examples/tsconfig.json'],
   ['scripts/check-lockfile.mjs'],
 ];
 
@@ -33,14 +35,20 @@ const TEST_FLAGS = [
   '--test-reporter-destination=stdout',
 ];
 
+/** The pages of the demo; at once, when they are there. */
+const UI = ['scripts/build-ui.mjs'];
+
 /** @type {Record<string, (args: string[]) => string[][]>} task -> the Node programs that it runs, one after the other */
 const TASKS = {
-  start: (args) => [['src/cli/main.ts', 'serve', '--demo', ...args]],
-  ringback: (args) => [['src/cli/main.ts', ...args]],
+  start: (args) => [UI, ['src/cli/main.ts', 'serve', '--demo', ...args]],
+  ringback: (args) => [...(args[0] === 'serve' ? [UI] : []), ['src/cli/main.ts', ...args]],
   'conformance-server': (args) => [['test/fixtures/conformance-server.ts', ...args]],
-  test: (args) => [...(args.length === 0 ? CHECKS : []), test(args)],
+  test: (args) => [...(args.length === 0 ? CHECKS : []), UI, test(args)],
   check: () => CHECKS,
   format: (args) => [['node_modules/oxfmt/bin/oxfmt', ...args]],
+  example: ([name = '', ...args]) => [
+    ['--conditions=ringback-source', `examples/${name.endsWith('.ts') ? name : `${name}/server.ts`}`, ...args],
+  ],
   build: (args) => [['scripts/build.mjs', ...args]],
 };
 
@@ -61,6 +69,7 @@ async function main() {
   leaveWithNpm();
   const node = await ensureNode(root);
   await ensurePackages(root, node);
+  if (name === 'test') await ensureChromium(root);
   const { PATH = '', NODE_COMPILE_CACHE = join(root, '.cache', 'compiled') } = process.env;
   // Programs that ours start by name find the same Node; the cache halves the time to load our sources.
   const env = { ...process.env, NODE_COMPILE_CACHE, PATH: [dirname(node), PATH].join(delimiter) };

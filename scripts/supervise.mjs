@@ -1,5 +1,5 @@
 /**
- * Runs one child as if it were this process: it gets our signals, we get its end, and it does not outlive us.
+ * Runs one child as if it were this process: it gets our signals, we get its end, and, if it is a Node, it does not outlive us.
  *
  * Plain JavaScript for Node 18 and newer, built-ins only.
  */
@@ -20,18 +20,44 @@ const LEASH = `--import=${new URL('./follow-parent.mjs', import.meta.url).href}`
 /**
  * @param {string} node path of the Node to run
  * @param {string[]} args Node's flags, the program, its arguments
- * @param {{ cwd: string, env?: NodeJS.ProcessEnv, output?: 'inherit' | 'stderr' }} options `stderr`: the child's stdout goes
- *   to our stderr, and it has no stdin
+ * @param {Options} options
  * @returns {Promise<End>}
  */
 export function supervise(node, args, options) {
+  // The IPC channel is a leash: however we die, it closes, and follow-parent.mjs in the child sees that.
+  return follow(node, [LEASH, ...args], { ...options, leash: ['ipc'] });
+}
+
+/**
+ * The same for a program that is no Node and so cannot be put on the leash: after `kill -9` of us it goes on to its end.
+ * @param {string} program
+ * @param {string[]} args
+ * @param {Options} options
+ * @returns {Promise<End>}
+ */
+export function superviseForeign(program, args, options) {
+  return follow(program, args, { ...options, leash: [] });
+}
+
+/**
+ * @typedef {object} Options
+ * @property {string} cwd
+ * @property {NodeJS.ProcessEnv} [env]
+ * @property {'inherit' | 'stderr'} [output] `stderr`: the child's stdout goes to our stderr, and it has no stdin
+ */
+
+/**
+ * @param {string} program
+ * @param {string[]} args
+ * @param {Options & { leash: 'ipc'[] }} options
+ * @returns {Promise<End>}
+ */
+function follow(program, args, { cwd, env, output, leash }) {
   /** @type {import('node:child_process').StdioOptions} */
-  const stdio = options.output === 'stderr' ? ['ignore', 2, 2, 'ipc'] : ['inherit', 'inherit', 'inherit', 'ipc'];
+  const stdio = output === 'stderr' ? ['ignore', 2, 2, ...leash] : ['inherit', 'inherit', 'inherit', ...leash];
   return new Promise((resolve, reject) => {
     // Never spawnSync: killed while in it, we would leave `npm ci` running into the next attempt.
-    // The IPC channel is a leash: however we die, it closes, and follow-parent.mjs in the child sees that.
-    const { cwd, env } = options;
-    const child = spawn(node, [LEASH, ...args], { cwd, env: env ?? process.env, stdio });
+    const child = spawn(program, args, { cwd, env: env ?? process.env, stdio });
     /** @type {NodeJS.Signals | null} */
     let interrupted = null;
     const forward = (/** @type {NodeJS.Signals} */ signal) => {

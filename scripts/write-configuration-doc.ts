@@ -68,7 +68,8 @@ Without it, a key is made at the first start and written to \`<database file>.ap
 
 const WEBHOOKS = `## Webhook sources
 
-Set under \`webhooks\` in the file, by name; the name is the last part of the address \`POST /webhooks/<name>\`.
+Set under \`webhooks\` in the file, by name; the name is the last part of the address \`POST /webhooks/<name>\`. What happens to
+a webhook then is told in [webhooks.md](webhooks.md).
 
 \`\`\`json
 {

@@ -14,15 +14,16 @@ import type { Throttle } from './throttle.ts';
 
 /**
  * Who may use a route. `anonymous`: an API key, or a page of an allowed origin without any credential. `callback`: whoever
- * knows the secret in the path.
+ * knows the secret in the path. `demo`: an API key, or who sits at this machine.
  */
-export type Rule = 'api-key' | 'api-key-or-own-token' | 'own-token' | 'anonymous' | 'callback';
+export type Rule = 'api-key' | 'api-key-or-own-token' | 'own-token' | 'anonymous' | 'callback' | 'demo';
 
 export type Caller =
   | { readonly kind: 'api-key' }
   | { readonly kind: 'page'; readonly transactionId: string; readonly tokenId: string }
   | { readonly kind: 'anonymous'; readonly origin: string }
-  | { readonly kind: 'callback'; readonly transactionId: string };
+  | { readonly kind: 'callback'; readonly transactionId: string }
+  | { readonly kind: 'local' };
 
 /** What a request names in its path. */
 export interface Subject {
@@ -37,6 +38,8 @@ export interface AccessOptions {
   readonly addresses: ClientAddresses;
   readonly failedCredentials: Throttle;
   readonly anonymousOpens: Throttle;
+  /** Whether a request comes from this very machine. */
+  readonly isLocal: (request: IncomingMessage) => boolean;
 }
 
 export class Access {
@@ -53,6 +56,7 @@ export class Access {
   async authorize(request: IncomingMessage, rule: Rule, subject: Subject): Promise<Caller> {
     requireSingleHeaders(request);
     if (rule === 'callback') return this.#callback(request, subject.callbackSecret ?? '');
+    if (rule === 'demo') return this.#demo(request);
     const bearer = bearerOf(request);
     const hash = bearer === undefined ? undefined : hashSecret(bearer);
     if (hash !== undefined && this.#options.apiKeys.includes(hash)) {
@@ -89,6 +93,15 @@ export class Access {
       throw new RingbackError('unauthorized');
     }
     return { kind: 'page', transactionId, tokenId: token.tokenId };
+  }
+
+  async #demo(request: IncomingMessage): Promise<Caller> {
+    this.#requireOrigin(request);
+    if (this.showsApiKey(request)) return { kind: 'api-key' };
+    const isBare = bearerOf(request) === undefined;
+    if (isBare && this.#options.isLocal(request)) return { kind: 'local' };
+    if (!isBare) await this.countFailure(request);
+    throw new RingbackError('unauthorized');
   }
 
   async #callback(request: IncomingMessage, secret: string): Promise<Caller> {

@@ -17,6 +17,10 @@ export class Origins {
     this.#allowed = new Set(['127.0.0.1', 'localhost'].map((host) => new URL(`${scheme}://${host}:${port}`).origin));
   }
 
+  list(): readonly string[] {
+    return [...this.#allowed];
+  }
+
   /** Compares the whole text: no suffix, no case, and the opaque origin `null` is never in the list. */
   isAllowed(origin: string): boolean {
     return this.#allowed.has(origin);

@@ -3,6 +3,7 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { performance } from 'node:perf_hooks';
 import type { Configuration } from './configuration.ts';
+import { Demo } from './demo/demo.ts';
 import type { Metrics } from './metrics.ts';
 import { assemble, type Assembly, type Context } from './ringback.ts';
 
@@ -18,12 +19,17 @@ const FAREWELL_SHARE = 0.8;
 
 /** Starts listening; resolves when connections are accepted. Rejects as `listen` or the opening of the store does. */
 export async function serve(configuration: Configuration, context: Context): Promise<Serving> {
-  const assembly = await assemble(configuration, context);
+  const demo = configuration.demo ? new Demo(configuration, context) : undefined;
+  const assembly = await assemble(
+    configuration,
+    demo === undefined ? context : { ...context, demo, extraWebhooks: [demo.source] },
+  );
   try {
     const port = await listen(assembly.server, configuration.port, configuration.host);
     const url = `http://${configuration.host.includes(':') ? `[${configuration.host}]` : configuration.host}:${port}`;
     assembly.origins.useListenAddress(port);
     assembly.addresses.useListenAddress(url);
+    demo?.useListenAddress(configuration.host, port);
     const metricsServer = await serveMetrics(configuration, assembly.metrics);
     if (metricsServer !== undefined) context.logger?.info({ event: 'metrics.listening', port: portOf(metricsServer.address()) });
     return { url, drain: () => drain(assembly, metricsServer, configuration.drainSeconds * 1000) };

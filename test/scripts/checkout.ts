@@ -102,15 +102,20 @@ export class Checkout implements AsyncDisposable {
     return { command: String(line).trim(), answer: (text) => void socket.write(String(text)), gone };
   }
 
+  /** PATH with nothing on it but our fakes: no program of the host, whatever it has. */
+  get bareEnvironment(): Readonly<Record<string, string>> {
+    return { PATH: join(this.root, 'bin'), CHROME_BIN: '', CI: '' };
+  }
+
   /** Runs `node scripts/run.mjs …args`. */
-  run(args: readonly string[], nodeFlags: readonly string[] = []): Run {
+  run(args: readonly string[], nodeFlags: readonly string[] = [], environment: Readonly<Record<string, string>> = {}): Run {
     const { npm_execpath: _ours, NODE_TEST_CONTEXT: _nested, PATH = '', ...env } = process.env;
     const address = this.#gate.address();
     if (address === null || typeof address === 'string') throw new Error('the gate listens on a port');
     const path = [join(this.root, 'bin'), dirname(process.execPath), PATH].join(delimiter);
     const child = spawn(process.execPath, [...nodeFlags, join(this.root, 'scripts', 'run.mjs'), ...args], {
       cwd: this.root,
-      env: { ...env, PATH: path, NPM_GATE: String(address.port) },
+      env: { ...env, PATH: path, NPM_GATE: String(address.port), ...environment },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     const run = watch(child);
