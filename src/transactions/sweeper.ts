@@ -1,4 +1,4 @@
-/** Removes what is due to be forgotten, in slices, and tells the readers that are left. */
+/** Removes what is due to be forgotten, in slices; tells the readers that are left, and of webhooks that nobody came for. */
 import type { Backplane } from '../backplane/backplane.ts';
 import type { Clock, Timer } from '../clock.ts';
 import type { Logger } from '../logger.ts';

@@ -145,6 +145,16 @@ export function receiveContract(start: Start): void {
     for (const id of ['a', 'b', 'd', 'f']) assert.deepEqual(await messagesOf(store, id), [], id);
   });
 
+  it('means the open one also when the clock was set back since another ended', async () => {
+    await using under = await start();
+    const { store, clock } = under;
+    await store.open(transaction('a', { reference: 'r' }));
+    await store.settle('a');
+    clock.advance(-100);
+    await store.open(transaction('b', { reference: 'r', ttlMs: 50 }));
+    assert.equal(stored(await store.receive(event('1', TO_R))).transactionId, 'b');
+  });
+
   it('knows an event again, whatever its message says, and tells for which open transaction it is', async () => {
     await using under = await start();
     const { store } = under;
