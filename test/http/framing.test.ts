@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { API_KEY } from '../fixtures/back-end.ts';
 import { startServer } from '../fixtures/server.ts';
-import { converse, exchange, exchangeBytes, headerOf, type HeaderLine, member, parsed } from './wire-client.ts';
+import { exchange, exchangeBytes, headerOf, type HeaderLine, member, parsed, pour } from './wire-client.ts';
 
 const key: HeaderLine = ['Authorization', `Bearer ${API_KEY}`];
 const JSON_TYPE: HeaderLine = ['Content-Type', 'application/json'];
@@ -105,21 +105,10 @@ test('a body that does not end is cut off at the limit', async () => {
   await using server = await startServer({ limits: { webhookBodyBytes: 100_000 } });
   const { callbackUrl = '' } = await server.backEnd.open();
   for (const path of [new URL(callbackUrl).pathname, '/v1/transactions']) {
-    let written = 0;
-    const text = await converse(server.url, (socket) => {
-      socket.write(
-        `POST ${path} HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer ${API_KEY}\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n`,
-      );
-      const chunk = `10000\r\n${' '.repeat(65_536)}\r\n`;
-      const more = (): void => {
-        while (!socket.destroyed && socket.writable) {
-          written += chunk.length;
-          if (!socket.write(chunk)) return;
-        }
-      };
-      socket.on('drain', more);
-      more();
-    });
+    const { text, written } = await pour(
+      server.url,
+      `POST ${path} HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer ${API_KEY}\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n`,
+    );
     // Whoever is still writing when the connection goes may miss what was said before.
     if (text !== '') assert.equal(member(parsed(text).body, 'code'), 'body_too_large');
     assert.ok(written > 100_000);

@@ -8,7 +8,7 @@ import { Page } from '../fixtures/page.ts';
 import { startServer, stores, temporaryFolder } from '../fixtures/server.ts';
 import { deliver, event, headersFor, SECRET, webhooks } from '../webhooks/delivery.ts';
 import { newSecret } from '../webhooks/provider.ts';
-import { converse, exchange, exchangeBytes, fingerprint, headerOf, type HeaderLine, member, parsed } from './wire-client.ts';
+import { exchange, exchangeBytes, fingerprint, headerOf, type HeaderLine, member, parsed, pour } from './wire-client.ts';
 
 const CHUNKED: HeaderLine = ['Transfer-Encoding', 'chunked'];
 
@@ -237,19 +237,7 @@ test('a body may have webhookBodyBytes, counted while it is read, and its data m
 
 test('a body without an end is cut off at the limit', async () => {
   await using server = await startServer({ webhooks });
-  let written = 0;
-  const text = await converse(server.url, (socket) => {
-    socket.write(head(headersFor(''), CHUNKED));
-    const chunk = `10000\r\n${' '.repeat(65_536)}\r\n`;
-    const more = (): void => {
-      while (!socket.destroyed && socket.writable) {
-        written += chunk.length;
-        if (!socket.write(chunk)) return;
-      }
-    };
-    socket.on('drain', more);
-    more();
-  });
+  const { text, written } = await pour(server.url, head(headersFor(''), CHUNKED));
   // Whoever is still writing when the connection goes may miss what was said before.
   if (text !== '') assert.equal(member(parsed(text).body, 'code'), 'body_too_large');
   assert.ok(written > 1_048_576);

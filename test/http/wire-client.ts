@@ -55,6 +55,24 @@ export async function converse(url: string, write: (socket: Socket) => void): Pr
 }
 
 /** The first answer in what a server said. */
+/** Sends this head, and behind it chunks without an end, until the connection goes: what came back, and what went out. */
+export async function pour(url: string, head: string): Promise<{ readonly text: string; readonly written: number }> {
+  let written = 0;
+  const text = await converse(url, (socket) => {
+    socket.write(head);
+    const chunk = `10000\r\n${' '.repeat(65_536)}\r\n`;
+    const more = (): void => {
+      while (!socket.destroyed && socket.writable) {
+        written += chunk.length;
+        if (!socket.write(chunk)) return;
+      }
+    };
+    socket.on('drain', more);
+    more();
+  });
+  return { text, written };
+}
+
 export function parsed(text: string): WireAnswer {
   const end = text.indexOf('\r\n\r\n');
   const [statusLine = '', ...lines] = text.slice(0, Math.max(0, end)).split('\r\n');
