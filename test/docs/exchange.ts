@@ -2,11 +2,15 @@
  * Plays an exchange of PROTOCOL.md against a real server: does what the lines of the clients say, and writes down what the
  * server says, ids, secrets and times masked, so that the two listings can be compared.
  */
+import { Webhook } from 'standardwebhooks';
 import { WebSocket } from 'ws';
 import { API_KEY } from '../fixtures/back-end.ts';
 import type { ManualClock } from '../fixtures/manual-clock.ts';
 import type { TestServer } from '../fixtures/server.ts';
 import { Channel } from './channel.ts';
+
+/** Of the source `acme`, in every exchange with webhooks. */
+export const WEBHOOK_SECRET = `whsec_${Buffer.from('a secret of twenty-four bytes').toString('base64')}`;
 
 const RECORD_SEPARATOR = '\u001e';
 /** One line of a listing: who, which way, what. */
@@ -111,7 +115,7 @@ export class Exchange implements Disposable {
       return channel.follow(new WebSocket(url.replace('http', 'ws'), { headers: this.#ownHeaders(who, headers) }));
     const init = {
       method,
-      headers: this.#headers(who, path, headers),
+      headers: path.startsWith('/webhooks/') ? this.#signed(headers, body ?? '') : this.#headers(who, path, headers),
       ...(body !== undefined && { body: this.#filled(who, body) }),
     };
     if (special === undefined) channel.request(url, init);
@@ -125,6 +129,16 @@ export class Exchange implements Disposable {
     const ofConnection = path.startsWith('/hub?') ? this.#page(who).get('rbtk') : undefined;
     const bearer = who === 'back end' ? API_KEY : (ofConnection ?? this.#shared.get('rbat'));
     return { ...headers, authorization: `Bearer ${bearer}` };
+  }
+
+  /** As a provider sends them: the time and the signature, where the listing has `…` for them, are of this moment and body. */
+  #signed(text: string, body: string): Record<string, string> {
+    const headers = this.#ownHeaders('provider', text);
+    const now = new Date(this.#stage.clock.now());
+    const signature = new Webhook(WEBHOOK_SECRET).sign(headers['webhook-id'] ?? '', now, body);
+    const real = { 'webhook-timestamp': String(Math.floor(now.getTime() / 1000)), 'webhook-signature': signature };
+    const filled = Object.entries(real).filter(([name]) => headers[name]?.endsWith('…'));
+    return { 'content-type': 'application/json', ...headers, ...Object.fromEntries(filled) };
   }
 
   /** Those that the listing spells out, `[name: value]`, and the origin that a browser adds. */

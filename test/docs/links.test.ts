@@ -4,8 +4,10 @@ import { dirname, join, normalize } from 'node:path';
 import { test } from 'node:test';
 import { readPage, ROOT } from './blocks.ts';
 
-const adrs = readdirSync(join(ROOT, 'docs/adr')).map((name) => `docs/adr/${name}`);
-const PAGES = ['README.md', 'ARCHITECTURE.md', 'PROTOCOL.md', 'SECURITY.md', 'CHANGELOG.md', 'CONTRIBUTING.md', ...adrs];
+const docs = readdirSync(join(ROOT, 'docs'), { recursive: true, encoding: 'utf8' })
+  .filter((name) => name.endsWith('.md'))
+  .map((name) => `docs/${name}`);
+const PAGES = ['README.md', 'ARCHITECTURE.md', 'PROTOCOL.md', 'SECURITY.md', 'CHANGELOG.md', 'CONTRIBUTING.md', ...docs];
 const MAX_LINES = 150;
 
 /** Paths as they are named in running text, in tables, in trees. */

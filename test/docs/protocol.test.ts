@@ -3,11 +3,13 @@ import { test } from 'node:test';
 import { ManualClock } from '../fixtures/manual-clock.ts';
 import { startServer } from '../fixtures/server.ts';
 import { blocksOf } from './blocks.ts';
-import { Exchange } from './exchange.ts';
+import { Exchange, WEBHOOK_SECRET } from './exchange.ts';
 
 const PAGE = 'PROTOCOL.md';
 /** Longer than anything that a server still waits for when an exchange is over. */
 const LONG_MS = 120_000;
+
+const acme = { preset: 'standard-webhooks', secrets: [WEBHOOK_SECRET], transaction: '/data/reference' } as const;
 
 const blocks = blocksOf(PAGE);
 const exchanges = blocks.filter(({ language, name }) => language === 'text' && name.startsWith('exchange '));
@@ -15,7 +17,7 @@ const exchanges = blocks.filter(({ language, name }) => language === 'text' && n
 /** The exchange as a real server plays it. */
 async function play(lines: readonly string[]): Promise<string[]> {
   const clock = new ManualClock();
-  const server = await startServer({ clock, drainSeconds: 1 });
+  const server = await startServer({ clock, drainSeconds: 1, webhooks: { acme } });
   try {
     using exchange = new Exchange({ server, clock });
     return await exchange.play(lines);

@@ -1,21 +1,24 @@
-import { HubConnectionBuilder, HubConnectionState, LogLevel, type HubConnection } from '@microsoft/signalr';
 import assert from 'node:assert/strict';
 import { spawn, type ChildProcess } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import type { Server } from 'node:http';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { test } from 'node:test';
+import { Webhook } from 'standardwebhooks';
 import type { Ringback } from '../../src/index.ts';
-import { startServer, temporaryFolder, type TestServer } from '../fixtures/server.ts';
+import { browserTest, testBrowser } from '../fixtures/browser.ts';
+import { bundle } from '../fixtures/bundle.ts';
+import { temporaryFolder } from '../fixtures/server.ts';
 import { blocksOf, readPage, ROOT } from './blocks.ts';
 import { type } from './terminal.ts';
 import { load, typeErrors, writeSources } from './typescript.ts';
 
 const PAGE = 'README.md';
 const MAX_LINES = 150;
-/** Lines that a screen shows of the page before anybody scrolls. */
-const FOLD = 40;
+/** Lines of the page that a reader sees before anybody has to scroll far. */
+const FOLD = 50;
 const URL_IN_PAGE = 'http://127.0.0.1:8080';
 
 const blocks = blocksOf(PAGE);
@@ -24,13 +27,13 @@ const blocks = blocksOf(PAGE);
 const KNOWN = [
   'text picture',
   'bash start',
+  'bash test',
+  'ts shop.ts',
+  'ts page.ts',
   'bash first-sample',
   'json first-sample prints',
-  'bash test',
-  'ts page.ts',
   'bash curl',
   'json curl prints',
-  'ts shop.ts',
 ] as const;
 
 function code(known: (typeof KNOWN)[number]): string {
@@ -53,11 +56,13 @@ test('every block of the README is one that is run here, and none is missing', (
   );
 });
 
-test('the README is short, and a sample comes early', () => {
+test('the README is short, and its command and its sample come early', () => {
   const lines = readPage(PAGE).trimEnd().split('\n').length;
   assert.ok(lines <= MAX_LINES, `${lines} lines, at most ${MAX_LINES}`);
-  const sample = blocks.find(({ name }) => name === 'first-sample');
-  assert.ok(sample && sample.line <= FOLD, `the first sample begins at line ${sample?.line}, after line ${FOLD}`);
+  for (const early of ['start', 'shop.ts']) {
+    const line = blocks.find(({ name }) => name === early)?.line;
+    assert.ok(line !== undefined && line <= FOLD, `${early} begins at line ${line}, after line ${FOLD}`);
+  }
   assert.match(code('text picture'), /mailbox/u);
 });
 
@@ -124,92 +129,67 @@ test('npm start, the first sample and the call with curl do and print what the R
   assert.deepEqual(output.printed.map(masked), expected);
 });
 
-interface PageModule {
-  wait(opened: { hubUrl: string; accessToken: string }, show: (message: unknown) => void): Promise<HubConnection>;
-}
-
 interface ShopModule {
   readonly server: Server;
   readonly ringback: Ringback;
 }
 
-/** What was shown, and a way to wait for the next one. */
-class Shown {
-  readonly #messages: unknown[] = [];
-  #changed = Promise.withResolvers<void>();
+const browser = testBrowser();
+const LINES = 20;
 
-  readonly show = (message: unknown): void => {
-    this.#messages.push(message);
-    this.#changed.resolve();
-    this.#changed = Promise.withResolvers();
-  };
-
-  async data(count: number): Promise<unknown[]> {
-    while (this.#messages.length < count) await this.#changed.promise;
-    return this.#messages.map((message) =>
-      typeof message === 'object' && message !== null && 'data' in message ? message.data : undefined,
-    );
-  }
-}
-
-test('the five lines of a page receive, ack, come back to a server that was restarted, and stop on a 401', async () => {
-  await using folder = await temporaryFolder();
-  writeSources(folder.path, { 'page.ts': code('ts page.ts') });
-  const page = await load<PageModule>(folder.path, 'page.ts');
-  const store = `sqlite:${join(folder.path, 'ringback.db')}`;
-  const shown = new Shown();
-
-  const first = await startServer({ store });
-  const port = Number(new URL(first.url).port);
-  const opened = await first.backEnd.open();
-  await first.backEnd.send(opened.id, { data: 'before' });
-  const connection = await page.wait(opened, shown.show);
-  const ended = new Promise<void>((resolve) => connection.onclose(() => resolve()));
-  assert.deepEqual(await shown.data(1), ['before']);
-  const sent = await first.backEnd.send(opened.id, { data: 'live' }, 10);
-  assert.equal(sent.status, 'handled');
-  await first.drain();
-
-  const second = await startServer({ store, port });
-  await second.backEnd.send(opened.id, { data: 'after the restart' });
-  assert.deepEqual(await shown.data(3), ['before', 'live', 'after the restart']);
-  await second.drain();
-
-  await using _stranger: TestServer = await startServer({ port });
-  await ended;
-  assert.equal(connection.state, HubConnectionState.Disconnected);
+test('shop and page are twenty lines each, at most', () => {
+  for (const block of [code('ts shop.ts'), code('ts page.ts')]) assert.ok(block.split('\n').length <= LINES);
 });
 
-test('the shop with Ringback in it serves its own pages, and lets in whom it knows', async () => {
+browserTest('in the shop of the README, a signed webhook changes the page that waits, and a reload shows it again', async () => {
   await using folder = await temporaryFolder();
-  writeSources(folder.path, { 'shop.ts': code('ts shop.ts').replace('listen(3000)', "listen(0, '127.0.0.1')") });
+  // Its pages are the reader's part.
+  const shopCode = code('ts shop.ts')
+    .replace('listen(3000)', "listen(0, '127.0.0.1')")
+    .replace("end('your pages')", "setHeader('content-type', 'text/html').end(process.env['SHOP_PAGE'])");
+  writeSources(folder.path, { 'shop.ts': shopCode, 'page.ts': code('ts page.ts') });
+  const secret = `whsec_${randomBytes(24).toString('base64')}`;
+  process.env['ACME_SECRET'] = secret;
   using _working = workingIn(folder.path);
   const { server, ringback } = await load<ShopModule>(folder.path, 'shop.ts');
+  await using _end = {
+    async [Symbol.asyncDispose]() {
+      await ringback.close();
+      server.close();
+    },
+  };
   if (!server.listening) await once(server, 'listening');
   const address = server.address();
   assert.ok(typeof address === 'object' && address !== null);
   const url = `http://127.0.0.1:${address.port}`;
-  assert.equal(await (await fetch(url)).text(), 'your app');
+  process.env['SHOP_PAGE'] = htmlOf(await bundle(join(folder.path, 'page.ts')));
+  await using visitor = await browser.visitor();
+  const answered = visitor.context.waitForEvent('response', (response) => response.url() === `${url}/orders`);
+  const page = await visitor.page(url);
+  const { order }: { order: string } = await (await answered).json();
 
-  const shown = new Shown();
-  const visitor = clientOf(`${url}/hub?session=the+visitor`);
-  visitor.on('message', shown.show);
-  await visitor.start();
-  assert.deepEqual(await shown.data(1), [{ amount: 4200 }]);
-  await assert.rejects(clientOf(`${url}/hub?session=somebody+else`).start(), /'401'/u);
-
-  await visitor.stop();
-  await ringback.close();
-  server.close();
+  const body = JSON.stringify({ type: 'payment.succeeded', data: { order, amount: 4200 } });
+  const now = new Date();
+  const headers = {
+    'webhook-id': 'evt_1',
+    'webhook-timestamp': String(Math.floor(now.getTime() / 1000)),
+    'webhook-signature': new Webhook(secret).sign('evt_1', now, body),
+  };
+  assert.equal((await fetch(`${url}/webhooks/acme`, { method: 'POST', headers, body })).status, 200);
+  const shown = page.getByText(`Paid, thank you. {"order":"${order}","amount":4200}`);
+  await shown.waitFor();
+  await page.reload();
+  await shown.waitFor();
 });
+
+function htmlOf(script: string): string {
+  const safe = script.replaceAll('</script', '<\\/script');
+  return `<!doctype html><meta charset=utf-8><link rel=icon href=data:,><body>waiting<script type=module>${safe}</script>`;
+}
 
 /** Relative names start there, until it is disposed of. */
 function workingIn(folder: string): Disposable {
   const before = process.cwd();
   process.chdir(folder);
   return { [Symbol.dispose]: () => process.chdir(before) };
-}
-
-function clientOf(url: string): HubConnection {
-  return new HubConnectionBuilder().withUrl(url).configureLogging(LogLevel.None).build();
 }

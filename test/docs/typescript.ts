@@ -7,13 +7,20 @@ import { text } from 'node:stream/consumers';
 import { pathToFileURL } from 'node:url';
 import { ROOT } from './blocks.ts';
 
-/** What `import … from 'ringback'` means in a checkout, where nothing is built. */
-const ENTRY = join(ROOT, 'src/index.ts');
+/** What `import … from 'ringback…'` means in a checkout, where nothing is built. */
+const ENTRIES: Readonly<Record<string, string>> = {
+  ringback: join(ROOT, 'src/index.ts'),
+  'ringback/signalr': join(ROOT, 'src/signalr/index.ts'),
+  'ringback/client': join(ROOT, 'src/client/index.ts'),
+  'ringback/react': join(ROOT, 'src/react/index.ts'),
+};
 
 export function writeSources(folder: string, files: Readonly<Record<string, string>>): void {
   symlinkSync(join(ROOT, 'node_modules'), join(folder, 'node_modules'));
   for (const [name, code] of Object.entries(files)) writeFileSync(join(folder, name), `${code}\n`);
-  const options = { extends: join(ROOT, 'tsconfig.json'), compilerOptions: { paths: { ringback: [ENTRY] } }, include: ['*.ts'] };
+  const paths = Object.fromEntries(Object.entries(ENTRIES).map(([name, path]) => [name, [path]]));
+  const compilerOptions = { paths, lib: ['es2024', 'esnext.disposable', 'dom'], jsx: 'react-jsx' };
+  const options = { extends: join(ROOT, 'tsconfig.json'), compilerOptions, include: ['*.ts', '*.tsx'] };
   writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify(options));
   writeFileSync(join(folder, 'package.json'), JSON.stringify({ private: true, type: 'module' }));
 }
@@ -29,7 +36,10 @@ export async function typeErrors(folder: string): Promise<string> {
 export async function load<Module>(folder: string, name: string): Promise<Module> {
   using _hooks = withDisposal(
     registerHooks({
-      resolve: (specifier, context, next) => next(specifier === 'ringback' ? pathToFileURL(ENTRY).href : specifier, context),
+      resolve: (specifier, context, next) => {
+        const entry = ENTRIES[specifier];
+        return next(entry === undefined ? specifier : pathToFileURL(entry).href, context);
+      },
     }),
   );
   // Typed by what the caller then uses of it; the compiler has checked the file itself.
