@@ -77,7 +77,6 @@ suite('a page that waits', { concurrency: 4 }, () => {
     await visit.visitor.context.setOffline(false);
     await tab.shows({ state: 'open', messages: '1 paid', calls: '1 paid' });
     await eventually('handled', async () => (await visit.receipt(id)).status === 'handled');
-    assert.equal((await visit.receipt(id)).attempts, 1);
   });
 
   browserTest('loses its connection with an ack on the way: the message ends handled, and is not handled twice', async () => {
