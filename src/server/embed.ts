@@ -13,7 +13,7 @@ import type { JsonText } from '../store/store.ts';
 import { API_KEY_FORM, isApiKey } from './api-keys.ts';
 import { ConfigurationError, parseConfiguration, type RingbackConfiguration } from './configuration.ts';
 import { shown } from './configuration/configuration-error.ts';
-import { ackBody, messageType, name } from './http/schemas.ts';
+import { ackBody, messageType, name, newReference } from './http/schemas.ts';
 import { faultsOf } from './http/validate.ts';
 import type { Authenticate } from './hub/authentication.ts';
 import { Mount } from './mount.ts';
@@ -47,7 +47,7 @@ export interface OpenOptions {
   /** Seconds for which it takes messages. Default: the limit `ttlSecondsDefault`. */
   readonly ttlSeconds?: number;
   readonly metadata?: Readonly<Record<string, unknown>>;
-  /** The app's own name for it, unique among live transactions. */
+  /** The app's own name for it, unique among live transactions. Never begins with `txn_`. */
   readonly reference?: string;
 }
 
@@ -105,6 +105,7 @@ export async function createRingback(options: RingbackOptions = {}): Promise<Rin
   requirePrefix(prefix);
   requireKeys(apiKeys);
   const configuration = parseConfiguration(rest);
+  if (configuration.demo) throw new ConfigurationError(['demo: an app has none; it is served by "ringback serve --demo"']);
   const assembly = await assemble(configuration, { apiKeys, authenticate, logger, prefix, clock });
   return new Embedded(assembly, {
     prefix,
@@ -132,7 +133,7 @@ interface EmbeddedOptions {
 const openOptions = z.strictObject({
   ttlSeconds: z.int().min(1).optional(),
   metadata: z.record(z.string(), z.unknown()).optional(),
-  reference: name.optional(),
+  reference: newReference.optional(),
 });
 const messageOptions = z.strictObject({
   type: messageType,

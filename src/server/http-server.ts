@@ -30,20 +30,20 @@ export function createHttpServer({ listener, endpoint, hubPath }: HttpServerOpti
     shouldUpgradeCallback: ({ headers }) => headers.upgrade?.toLowerCase() === 'websocket',
   });
   server.on('request', (request: IncomingMessage, response: ServerResponse) => {
-    const rest = below(request.url, hubPath);
+    const rest = belowHub(request.url, hubPath);
     if (rest === undefined) listener(request, response);
     else endpoint.handle(request, response, rest);
   });
   server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
-    const rest = below(request.url, hubPath);
+    const rest = belowHub(request.url, hubPath);
     if (rest === '' || rest === '/') endpoint.upgrade(request, socket, head);
     else socket.end(NOT_FOUND);
   });
   return server;
 }
 
-/** What follows the path of the hub, which is matched as SignalR does: without regard to case. */
-function below(url: string | undefined, hubPath: string): '' | '/' | '/negotiate' | undefined {
+/** What follows the path of the hub, which is matched as SignalR does: without regard to case. Undefined: not the hub's. */
+export function belowHub(url: string | undefined, hubPath: string): '' | '/' | '/negotiate' | undefined {
   const path = (url ?? '').split('?', 1)[0]?.toLowerCase() ?? '';
   if (!path.startsWith(hubPath.toLowerCase())) return undefined;
   const rest = path.slice(hubPath.length);

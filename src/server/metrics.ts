@@ -9,6 +9,8 @@ export class Metrics {
   /** Acks and nacks that were refused; one that asked for no answer was ignored. */
   readonly refusedCalls: Counter<'kind'>;
   readonly webhooks: Counter<'source' | 'outcome'>;
+  /** Of those with a bad signature, why. */
+  readonly webhookRefusals: Counter<'source' | 'cause'>;
   readonly requests: Counter<'method' | 'route' | 'status'>;
   readonly requestSeconds: Histogram<'route'>;
 
@@ -31,6 +33,12 @@ export class Metrics {
       name: 'ringback_webhooks_total',
       help: 'Webhooks by what became of them; `unclaimed` are parked ones that nobody came for.',
       labelNames: ['source', 'outcome'],
+      registers,
+    });
+    this.webhookRefusals = new Counter({
+      name: 'ringback_webhook_refusals_total',
+      help: 'Webhooks refused as `bad_signature`, by cause: `headers`, `clock`, `signature`, or `verifier` when it failed itself.',
+      labelNames: ['source', 'cause'],
       registers,
     });
     this.requests = new Counter({

@@ -3,19 +3,24 @@ import { ServerResponse, type IncomingMessage, type Server } from 'node:http';
 import type { Server as TlsServer } from 'node:https';
 import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
+import { looksLike } from '../transactions/secrets.ts';
+import { belowHub } from './http-server.ts';
+import { connectableUrlOf } from './listen-address.ts';
 import type { Assembly } from './ringback.ts';
 
-/** Everything below these, and the hub's own path, is ours. */
-const PATHS = ['/hub', '/v1', '/callbacks', '/webhooks', '/health/live', '/health/ready', '/openapi.json'] as const;
+const PATHS: ReadonlySet<string> = new Set(['/v1/transactions', '/health/live', '/health/ready', '/openapi.json']);
+const TRANSACTIONS = '/v1/transactions/';
+const CALLBACKS = '/callbacks/';
+const WEBHOOKS = '/webhooks/';
 
 export class Mount implements Disposable {
   readonly #assembly: Assembly;
-  readonly #paths: readonly string[];
+  readonly #prefix: string;
   readonly #undo: (() => void)[] = [];
 
   constructor(assembly: Assembly, prefix: string) {
     this.#assembly = assembly;
-    this.#paths = PATHS.map((path) => (prefix + path).toLowerCase());
+    this.#prefix = prefix;
   }
 
   on(server: Server | TlsServer): void {
@@ -53,14 +58,24 @@ export class Mount implements Disposable {
     const address = server.address();
     if (address === null || typeof address === 'string') return;
     const scheme = 'setSecureContext' in server ? 'https' : 'http';
-    this.#assembly.origins.useListenAddress(address.port, scheme);
-    this.#assembly.addresses.useListenAddress(`${scheme}://127.0.0.1:${address.port}`);
+    const listening = { host: address.address, port: address.port, scheme } as const;
+    this.#assembly.origins.useListenAddress(listening);
+    this.#assembly.addresses.useListenAddress(connectableUrlOf(listening));
   }
 
+  /** Only what can be ours: the app may have webhooks, callbacks and a `/v1` of its own. */
   #isOurs(request: unknown): boolean {
     const url = typeof request === 'object' && request !== null && 'url' in request ? request.url : undefined;
-    const path = typeof url === 'string' ? (url.split('?', 1)[0]?.toLowerCase() ?? '') : '';
-    return this.#paths.some((ours) => path === ours || path.startsWith(`${ours}/`));
+    if (typeof url !== 'string') return false;
+    if (belowHub(url, `${this.#prefix}/hub`) !== undefined) return true;
+    const [path = ''] = url.split('?', 1);
+    return path.startsWith(this.#prefix) && this.#isOurPath(path.slice(this.#prefix.length));
+  }
+
+  #isOurPath(path: string): boolean {
+    if (PATHS.has(path) || path.startsWith(TRANSACTIONS)) return true;
+    if (path.startsWith(CALLBACKS)) return looksLike('callback', path.slice(CALLBACKS.length));
+    return path.startsWith(WEBHOOKS) && this.#assembly.webhooks.has(path.slice(WEBHOOKS.length));
   }
 }
 

@@ -1,4 +1,5 @@
 /** Which web pages may talk to us: an exact list of origins. */
+import { ownOriginsOf, type ListenAddress } from './listen-address.ts';
 
 export class Origins {
   #allowed: ReadonlySet<string>;
@@ -10,11 +11,9 @@ export class Origins {
     this.#allowed = new Set(configured);
   }
 
-  /** The default list of a server without a public address: its own port under the names of this machine. */
-  useListenAddress(port: number, scheme: 'http' | 'https' = 'http'): void {
-    if (this.#isConfigured) return;
-    // As browsers write an origin: without the port that its scheme implies.
-    this.#allowed = new Set(['127.0.0.1', 'localhost'].map((host) => new URL(`${scheme}://${host}:${port}`).origin));
+  /** The default list of a server without a public address: wherever its own pages are found. */
+  useListenAddress(address: ListenAddress): void {
+    if (!this.#isConfigured) this.#allowed = new Set(ownOriginsOf(address));
   }
 
   list(): readonly string[] {

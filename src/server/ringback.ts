@@ -50,6 +50,7 @@ export interface Assembly {
   readonly metrics: Metrics;
   readonly addresses: Addresses;
   readonly origins: Origins;
+  readonly webhooks: Pick<WebhookReceiver, 'has'>;
   /** Answers every HTTP request and upgrade that is ours. */
   readonly server: Server;
   /** From now on nothing new; whoever waits is answered; pages are sent away in a way that lets them come back. */
@@ -61,7 +62,7 @@ export interface Assembly {
 export async function assemble(configuration: Configuration, context: Context): Promise<Assembly> {
   const { limits, publicUrl, allowedOrigins } = configuration;
   const { logger = silentLogger, clock = systemClock, prefix = '' } = context;
-  const webhooks = webhookSources(configuration.webhooks, context.extraWebhooks);
+  const sources = webhookSources(configuration.webhooks, context.extraWebhooks);
   const metrics: Metrics = new Metrics(() => endpoint.connectionCount);
   const core = await openCore(configuration, {
     clock,
@@ -82,9 +83,10 @@ export async function assemble(configuration: Configuration, context: Context): 
     authenticate: context.authenticate,
   });
   const api = new Api({ ...core, addresses, limits, metrics, draining: draining.signal });
+  const webhooks = new WebhookReceiver({ sources, mailbox: core.mailbox, limits, clock });
   const app = await createApp({
     api,
-    webhooks: new WebhookReceiver({ sources: webhooks, mailbox: core.mailbox, limits, clock }),
+    webhooks,
     access,
     origins,
     limits,
@@ -101,6 +103,7 @@ export async function assemble(configuration: Configuration, context: Context): 
     metrics,
     addresses,
     origins,
+    webhooks,
     server: app.server,
     async drain(withinMs) {
       draining.abort();

@@ -4,6 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { performance } from 'node:perf_hooks';
 import type { Configuration } from './configuration.ts';
 import { Demo } from './demo/demo.ts';
+import { urlOf } from './listen-address.ts';
 import type { Metrics } from './metrics.ts';
 import { assemble, type Assembly, type Context } from './ringback.ts';
 
@@ -25,11 +26,12 @@ export async function serve(configuration: Configuration, context: Context): Pro
     demo === undefined ? context : { ...context, demo, extraWebhooks: [demo.source] },
   );
   try {
-    const port = await listen(assembly.server, configuration.port, configuration.host);
-    const url = `http://${configuration.host.includes(':') ? `[${configuration.host}]` : configuration.host}:${port}`;
-    assembly.origins.useListenAddress(port);
+    const { host } = configuration;
+    const address = { host, port: await listen(assembly.server, configuration.port, host) };
+    const url = urlOf(address);
+    assembly.origins.useListenAddress(address);
     assembly.addresses.useListenAddress(url);
-    demo?.useListenAddress(configuration.host, port);
+    demo?.useListenAddress(address);
     const metricsServer = await serveMetrics(configuration, assembly.metrics);
     if (metricsServer !== undefined) context.logger?.info({ event: 'metrics.listening', port: portOf(metricsServer.address()) });
     return { url, drain: () => drain(assembly, metricsServer, configuration.drainSeconds * 1000) };

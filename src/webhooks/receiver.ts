@@ -11,7 +11,7 @@ import { readEvent } from './event.ts';
 import type { Preset } from './preset.ts';
 import { presets } from './presets.ts';
 import type { WebhookSource } from './source.ts';
-import { verify, type RawWebhook, type Verified } from './verify.ts';
+import { verify, type RawWebhook, type RefusalCause, type Verification } from './verify.ts';
 
 export interface WebhookLimits {
   /** Of the data of a message, as compact JSON. */
@@ -33,6 +33,17 @@ export type Received = (
   | { readonly outcome: 'unroutable' }
 ) & { readonly answer: Preset['answer'] };
 
+/** The cause of a `bad_signature`, for logs and counters. The provider is told none of it: it may be no provider. */
+export class SignatureRefusal extends Error {
+  override readonly name = 'SignatureRefusal';
+  readonly reason: RefusalCause;
+
+  constructor(reason: RefusalCause) {
+    super(`refused for its ${reason}`);
+    this.reason = reason;
+  }
+}
+
 export class WebhookReceiver {
   readonly #options: WebhookReceiverOptions;
   readonly #sources: ReadonlyMap<string, WebhookSource>;
@@ -49,15 +60,15 @@ export class WebhookReceiver {
   /**
    * Resolves when what is to be kept is committed.
    *
-   * @throws RingbackError not_found, for an unknown source; bad_signature, with a `cause` only when the verifier itself has
-   *   failed; invalid_request; data_too_large; and as {@link Mailbox.receive}
+   * @throws RingbackError not_found, for an unknown source; bad_signature, whose `cause` is a {@link SignatureRefusal}
+   *   unless the verifier itself has failed; invalid_request; data_too_large; and as {@link Mailbox.receive}
    * @throws JsonTextError
    */
   async receive(name: string, request: RawWebhook): Promise<Received> {
     const source = this.#sources.get(name);
     if (source === undefined) throw new RingbackError('not_found');
     const preset: Preset = presets[source.preset];
-    const { id } = this.#verified(source, preset, request);
+    const id = this.#verifiedId(source, preset, request);
     const { mailbox, limits } = this.#options;
     const { recipient, ...event } = readEvent(source, preset, { id, bytes: request.body, maxDepth: limits.jsonDepth });
     const { answer } = preset;
@@ -68,14 +79,14 @@ export class WebhookReceiver {
     return { ...result, answer };
   }
 
-  #verified(source: WebhookSource, preset: Preset, request: RawWebhook): Verified {
-    let verified: Verified | undefined;
+  #verifiedId(source: WebhookSource, preset: Preset, request: RawWebhook): string {
+    let verification: Verification;
     try {
-      verified = verify(source, preset, { ...request, now: this.#options.clock.now() });
+      verification = verify(source, preset, { ...request, now: this.#options.clock.now() });
     } catch (cause) {
       throw new RingbackError('bad_signature', { cause });
     }
-    if (verified === undefined) throw new RingbackError('bad_signature');
-    return verified;
+    if ('id' in verification) return verification.id;
+    throw new RingbackError('bad_signature', { cause: new SignatureRefusal(verification.refused) });
   }
 }

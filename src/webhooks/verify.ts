@@ -17,15 +17,18 @@ export interface RawWebhook {
   readonly body: Uint8Array;
 }
 
-/** What only a verified request tells. */
-export interface Verified {
+/**
+ * Why a request is not verified, for whoever runs the server: `headers`, one of the three is missing, repeated or cannot be
+ * what it should; `clock`, the time is too far from ours; `signature`, none is right.
+ */
+export type RefusalCause = 'headers' | 'clock' | 'signature';
+
+export type Verification =
   /** Of the event, one character a byte. */
-  readonly id: string;
-}
+  { readonly id: string } | { readonly refused: RefusalCause };
 
 /**
- * Undefined: not verified, for whatever cause. Tries every secret on every signature, and takes as long for the first of
- * them as for the last.
+ * Tries every secret on every signature, and takes as long for the first of them as for the last.
  *
  * @param now epoch milliseconds
  */
@@ -33,20 +36,20 @@ export function verify(
   { secrets }: Pick<WebhookSource, 'secrets'>,
   preset: Preset,
   { headers, body, now }: RawWebhook & { readonly now: number },
-): Verified | undefined {
+): Verification {
   const id = only(headers[preset.headers.id]);
   const timestamp = only(headers[preset.headers.timestamp]);
   const signatures = only(headers[preset.headers.signatures]);
-  if (id === undefined || timestamp === undefined || signatures === undefined) return undefined;
-  if (!isInTime(timestamp, preset.toleranceSeconds, now)) return undefined;
+  if (id === undefined || signatures === undefined || !isTime(timestamp)) return { refused: 'headers' };
+  if (Math.abs(Math.floor(now / 1000) - Number(timestamp)) > preset.toleranceSeconds) return { refused: 'clock' };
   const candidates = signaturesIn(signatures, preset);
-  if (candidates.length === 0) return undefined;
+  if (candidates.length === 0) return { refused: 'signature' };
   let matches = 0;
   for (const key of secrets) {
     const expected = signatureOf(preset, key, { id, timestamp, body });
     for (const candidate of candidates) matches += isEqual(candidate, expected) ? 1 : 0;
   }
-  return matches === 0 ? undefined : { id };
+  return matches === 0 ? { refused: 'signature' } : { id };
 }
 
 /** A header that is there twice could be read differently by a proxy in between. */
@@ -57,8 +60,8 @@ function only(values: readonly string[] | undefined): string | undefined {
 }
 
 /** Digits only: what a lax parser takes for a number would be signed, and meant, as something else. */
-function isInTime(timestamp: string, toleranceSeconds: number, now: number): boolean {
-  return /^\d{1,15}$/.test(timestamp) && Math.abs(Math.floor(now / 1000) - Number(timestamp)) <= toleranceSeconds;
+function isTime(timestamp: string | undefined): timestamp is string {
+  return timestamp !== undefined && /^\d{1,15}$/.test(timestamp);
 }
 
 function signaturesIn(header: string, { signature }: Preset): Buffer[] {

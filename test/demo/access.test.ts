@@ -47,16 +47,63 @@ interface Setting {
 
 const settings: readonly Setting[] = [
   { name: 'on this machine', options: {}, isLocal: true },
+  ...(process.platform === 'linux' ? [{ name: 'on another address of it', options: { host: '127.0.0.2' }, isLocal: true }] : []),
   { name: 'listening on every address', options: { host: '0.0.0.0' }, isLocal: false },
   { name: 'with a public URL', options: { publicUrl: PUBLIC }, origin: PUBLIC, isLocal: false },
   { name: 'under the name of another site', options: {}, lines: [['Host', 'rebound.test']], isLocal: false },
-  ...['Forwarded', 'Via', 'X-Forwarded-For', 'X-Forwarded-Host', 'X-Real-IP'].map((name) => ({
-    name: `behind a proxy that adds ${name}`,
-    options: {},
-    lines: [[name, '203.0.113.9']] as const,
-    isLocal: false,
-  })),
+  { name: 'behind a proxy', options: {}, lines: [['X-Forwarded-For', '203.0.113.9']], isLocal: false },
 ];
+
+/** What a proxy may add, and what a `Host` may be: as whole header lines. */
+const fromElsewhere: readonly HeaderLine[] = [
+  ...[
+    'Forwarded',
+    'Via',
+    'X-Forwarded',
+    'X-Forwarded-For',
+    'X-Forwarded-Host',
+    'X-Forwarded-Proto',
+    'X-Forwarded-Anything',
+    'X-Real-IP',
+    'X-Client-IP',
+    'True-Client-IP',
+    'CF-Connecting-IP',
+    'X-Envoy-External-Address',
+  ].map((name): HeaderLine => [name, '127.0.0.1']),
+  ['X-Forwarded-For', ''],
+  ...[
+    'rebound.test',
+    'user@127.0.0.1',
+    'rebound.test:80@127.0.0.1',
+    '@127.0.0.1',
+    '127.0.0.1/path',
+    '127.0.0.1?query',
+    '127.0.0.1#fragment',
+    '127.0.0.1\\path',
+    '127.0.0.1:80:80',
+    'local\thost',
+    '127.0.0.1.rebound.test',
+    '192.0.2.7',
+    '',
+  ].map((value): HeaderLine => ['Host', value]),
+];
+const fromHere: readonly HeaderLine[] = [
+  ...['localhost', 'LOCALHOST:1', '127.0.0.1', '127.9.9.9:80', '[::1]', '[::1]:8080'].map((value): HeaderLine => ['Host', value]),
+  ['X-Requested-With', 'x'],
+];
+
+test('a request is of this machine only under its names, and when no proxy says that it has passed it on', async () => {
+  await using server = await startServer({ demo: true });
+  const ask = (line: HeaderLine) =>
+    exchange(server.url, {
+      method: 'POST',
+      path: '/demo/orders',
+      headers: [line, ['Content-Type', 'application/json']],
+      body: '{}',
+    });
+  for (const line of fromElsewhere) assert.equal((await ask(line)).status, 401, line.join(': '));
+  for (const line of fromHere) assert.equal((await ask(line)).status, 201, line.join(': '));
+});
 
 for (const { name, options, origin: configured, lines = [], isLocal } of settings) {
   test(`${name}: ${isLocal ? 'no key is needed' : 'the API key is needed'}, and an Origin must be the server’s own`, async () => {

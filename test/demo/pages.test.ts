@@ -72,6 +72,18 @@ test('every asset of a page is there, may be kept for ever, and is what its name
   assert.deepEqual([...found].toSorted(), ['css', 'js', 'svg']);
 });
 
+test('a part of a file cannot be had: who asks for one gets all of it', async () => {
+  await using server = await startServer({ demo: true });
+  const [asset = ''] = assetsOf((await request('GET', server.url)).text);
+  for (const path of ['/', asset]) {
+    const whole = await request('GET', server.url + path);
+    for (const range of ['bytes=0-9', 'bytes=999999999-', 'bytes=9-0', 'nonsense']) {
+      const { status, headers, text } = await request('GET', server.url + path, { headers: { range } });
+      assert.deepEqual([status, text, headers.get('content-range')], [200, whole.text, null], `${path} ${range}`);
+    }
+  }
+});
+
 test('the styles take nothing from anywhere else, and the font is there', async () => {
   await using server = await startServer({ demo: true });
   const [css = ''] = assetsOf((await request('GET', server.url)).text).filter((path) => path.endsWith('.css'));

@@ -82,6 +82,7 @@ test('every fault has the code of the HTTP API', async () => {
     circular.push(circular);
     const cases: readonly (readonly [[string, ...string[]], Promise<[string, ...string[]]>])[] = [
       [['reference_taken'], fault(() => ringback.open({ reference: 'taken' }))],
+      [['invalid_request', '/reference'], fault(() => ringback.open({ reference: 'txn_mine' }))],
       [['invalid_request', '/ttlSeconds'], fault(() => ringback.open({ ttlSeconds: 0 }))],
       [['invalid_request', '/ttlSeconds'], fault(() => ringback.open({ ttlSeconds: 31_536_001 }))],
       [['metadata_too_large'], fault(() => ringback.open({ metadata: { a: 'long enough' } }))],
@@ -126,6 +127,14 @@ test('a configuration that cannot be is refused, naming what is wrong', async ()
   }
   const wrong = Object.fromEntries([['retentionSecond', 1]]);
   await assert.rejects(createRingback({ store: 'memory:', ...wrong }), /retentionSecond/);
+});
+
+test('the demo is refused by name, and the app is told where it is', async () => {
+  await assert.rejects(createRingback({ store: 'memory:', demo: true }), {
+    name: 'ConfigurationError',
+    message: /^demo: .*"ringback serve --demo"$/,
+  });
+  await withRingback({ demo: false }, async (ringback) => assert.ok((await ringback.open()).id));
 });
 
 test('a key that everybody or nobody could show is refused, and not repeated', async () => {

@@ -8,7 +8,71 @@ import { createRingback } from '../../src/index.ts';
 import { transports } from '../fixtures/each-setting.ts';
 import { request } from '../fixtures/http-api.ts';
 import { Page } from '../fixtures/page.ts';
+import { webhooks } from '../webhooks/delivery.ts';
 import { frameworks, startApp } from './app.ts';
+
+/** What nobody but us can mean, each answered as JSON, be it a refusal. */
+const OURS = [
+  '/v1/transactions',
+  '/v1/transactions?a=1',
+  '/v1/transactions/txn_x/messages',
+  '/v1/transactions/nothing/of/ours',
+  '/callbacks/rbcb_unknown',
+  '/webhooks/acme',
+  '/webhooks/acme?a=1',
+  '/health/live',
+  '/health/ready',
+  '/openapi.json',
+];
+const THEIRS = [
+  '/v1',
+  '/v1/products',
+  '/v1/transactions2',
+  '/V1/transactions',
+  '/callbacks',
+  '/callbacks/oauth',
+  '/callbacks/rbcb',
+  '/callbacks/RBCB_unknown',
+  '/webhooks',
+  '/webhooks/',
+  '/webhooks/stripe',
+  '/webhooks/acme2',
+  '/webhooks/ACME',
+  '/webhooks/acme/more',
+  '/Webhooks/acme',
+  '/health',
+  '/health/live/',
+  '/health/Live',
+  '/openapi.json/x',
+  '/hubs',
+  '/hub/settings',
+];
+
+/** Where an app may listen that is told no address, and where it is told one. */
+const HOSTS = [undefined, '0.0.0.0', '127.0.0.1', ...(process.platform === 'linux' ? ['127.0.0.2'] : [])];
+
+test('wherever the app listens, its own page may connect to the hub that it is told of', async () => {
+  for (const host of HOSTS) {
+    const ringback = await createRingback({ store: 'memory:' });
+    const server = createServer();
+    ringback.mount(server);
+    server.listen({ port: 0, ...(host !== undefined && { host }) });
+    await once(server, 'listening');
+    try {
+      const address = server.address();
+      assert.ok(typeof address === 'object' && address !== null);
+      const own = `http://${host === '127.0.0.2' ? host : '127.0.0.1'}:${address.port}`;
+      const { hubUrl, accessToken } = await ringback.open();
+      assert.equal(hubUrl, `${own}/hub`);
+      const answer = await request('POST', `${hubUrl}/negotiate?negotiateVersion=1`, { bearer: accessToken, origin: own });
+      assert.equal(answer.status, 200, host);
+    } finally {
+      await ringback.close();
+      server.closeAllConnections();
+      server.close();
+    }
+  }
+});
 
 async function echo(url: string, text: string): Promise<string> {
   const socket = new WebSocket(url.replace('http:', 'ws:'));
@@ -48,13 +112,33 @@ for (const framework of frameworks) {
       const answer = await request('GET', app.url + path);
       assert.deepEqual([answer.status, answer.text], [404, 'the shop has no such page'], path);
     }
-    assert.equal((await request('GET', `${app.url}/v1/nothing`)).headers.get('content-type'), 'application/problem+json');
     assert.equal(await echo(`${app.url}/chat`, 'hello'), 'hello');
     const opened = await app.ringback.open();
     await using page = await Page.open({ ...opened, transport: 'WebSockets' });
     assert.equal(await echo(`${app.url}/chat`, 'beside a page'), 'beside a page');
     assert.equal(page.connection.state, 'Connected');
   });
+
+  for (const prefix of ['', '/Pay-1/rb']) {
+    test(`the app keeps webhooks, callbacks and a /v1 of its own (${framework.name}, prefix "${prefix}")`, async () => {
+      await using app = await startApp(framework, { webhooks, prefix });
+      const isOurs = async (path: string): Promise<boolean> => {
+        const { headers, text } = await request('POST', app.url + prefix + path, { json: {} });
+        const ours = /^application\/(?:problem\+)?json/.test(headers.get('content-type') ?? '');
+        assert.equal(ours, text !== 'the shop has no such page', path);
+        return ours;
+      };
+      for (const path of OURS) assert.ok(await isOurs(path), path);
+      for (const path of THEIRS) assert.ok(!(await isOurs(path)), path);
+      const negotiated = await request('POST', `${app.url}${prefix.toUpperCase()}/HUB/Negotiate?negotiateVersion=1`);
+      assert.equal(negotiated.status, 401);
+      if (prefix === '') return;
+      assert.equal(
+        (await request('POST', `${app.url}${prefix.toLowerCase()}/v1/transactions`)).text,
+        'the shop has no such page',
+      );
+    });
+  }
 
   test(`after close() the server is the app's alone (${framework.name})`, async () => {
     await using app = await startApp(framework);

@@ -4,6 +4,7 @@ import { test } from 'node:test';
 import { startServer, type TestServer } from '../fixtures/server.ts';
 import { API_KEY } from '../fixtures/back-end.ts';
 import { request, type Answer } from '../fixtures/http-api.ts';
+import { deliver, event, webhooks } from '../webhooks/delivery.ts';
 import { member } from './wire-client.ts';
 
 /** A value that no answer may hold. */
@@ -284,6 +285,24 @@ test('bad, unknown and repeated query keys are refused, and named', async () => 
     assert.ok(named.length > 0 && named.every((field) => fields.includes(field)), `${method} ${path} names ${named.join()}`);
   }
   assert.equal((await request('GET', `${server.url}${base}/messages?after=0&limit=1000`, { bearer: accessToken })).status, 200);
+});
+
+test('a reference that a webhook would take for an id is refused, saying why, whoever gives it', async () => {
+  await using server = await startServer({ webhooks });
+  for (const reference of ['txn_', 'txn_mine', 'txn_ 1']) {
+    const byKey = await server.backEnd.call('POST', '/v1/transactions', { json: { reference } });
+    const byPage = await request('POST', `${server.url}/v1/transactions`, { json: { reference }, origin: server.url });
+    for (const answer of [byKey, byPage]) {
+      assertProblem(answer, 422, 'invalid_request', reference);
+      assert.deepEqual(fieldsOf(answer), ['/reference']);
+      assert.match(answer.text, /txn_, by which webhooks know an id/);
+    }
+  }
+  for (const reference of ['TXN_1', 'my txn_1', 'txn', 'txn-1']) {
+    const { id } = await server.backEnd.open({ reference });
+    assert.equal((await deliver(server.url, event(reference))).status, 200);
+    assert.equal((await server.backEnd.transaction(id)).lastSequence, 1, reference);
+  }
 });
 
 test('payloads come back as they were sent: big numbers, escapes, a key named __proto__', async () => {

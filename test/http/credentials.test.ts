@@ -201,6 +201,7 @@ test('a callback URL answers alike when it was never there, was revoked, or its 
     `/callbacks/${good.id}`,
     `${secret}a`,
     secret.slice(0, -1),
+    `${secret}${'a'.repeat(2_500)}`,
   ];
   const forms = new Set<string>();
   for (const path of [...dead, new URL(revoked.callbackUrl ?? '').pathname, new URL(forgotten.callbackUrl ?? '').pathname]) {

@@ -114,7 +114,7 @@ test('each URL answers the methods that it has not got with 405 and those that i
   assert.ok(byPath.size > 10);
   for (const [path, operations] of byPath) {
     const documented = operations.map(({ method }) => method.toUpperCase());
-    const all = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'PROPFIND', 'SEARCH', 'REPORT'];
+    const all = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'PROPFIND', 'SEARCH', 'REPORT', 'QUERY'];
     for (const method of all) {
       if (documented.includes(method) || (method === 'HEAD' && documented.includes('GET'))) continue;
       const answer = await request(method, server.url + path.replaceAll(/\{\w+\}/g, 'nobody'));
@@ -124,6 +124,34 @@ test('each URL answers the methods that it has not got with 405 and those that i
       if (method !== 'HEAD') assert.equal(member(answer.body, 'code'), 'method_not_allowed');
     }
   }
+});
+
+test('a method that a URL has not got is refused before anybody looks at its body', async () => {
+  await using server = await startServer();
+  const headers = { 'content-type': 'text/plain' };
+  for (const method of ['POST', 'PUT', 'QUERY', 'OPTIONS']) {
+    const answer = await request(method, `${server.url}/health/live`, { raw: 'no JSON', headers });
+    assert.deepEqual([answer.status, answer.headers.get('allow')], [405, 'GET, HEAD'], method);
+  }
+});
+
+test('a webhook is documented as it is: three headers that it must have, and a body of any type', async () => {
+  await using server = await startServer();
+  const operation = operationsOf(await documentOf(server.url)).find(({ name }) => name === 'post /webhooks/{source}')?.value;
+  const parameters = member(operation, 'parameters');
+  assert.ok(Array.isArray(parameters));
+  assert.deepEqual(
+    parameters.map((each) => [member(each, 'in'), member(each, 'name'), member(each, 'required')]),
+    [
+      ['path', 'source', true],
+      ['header', 'webhook-id', true],
+      ['header', 'webhook-timestamp', true],
+      ['header', 'webhook-signature', true],
+    ],
+  );
+  assert.deepEqual(Object.keys(Object(member(member(operation, 'requestBody'), 'content'))), ['*/*']);
+  const good = member(member(operation, 'responses'), '200');
+  assert.match(String(member(good, 'description')), /^Verified; /);
 });
 
 test('what lies beside the documented routes is not found', async () => {

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { networkInterfaces } from 'node:os';
 import { test } from 'node:test';
 import { API_KEY } from '../fixtures/back-end.ts';
 import { startServer, type TestServer } from '../fixtures/server.ts';
@@ -251,7 +252,7 @@ test('a preflight is granted to listed origins for what pages may do, and to nob
   }
 });
 
-test('without a list, the listen address is the one origin, under both of its names', async () => {
+test('without a list, the listen address is the one origin, under each of its names', async () => {
   await using server = await startServer();
   const { port } = new URL(server.url);
   const verdicts = {
@@ -259,12 +260,42 @@ test('without a list, the listen address is the one origin, under both of its na
     [`http://localhost:${port}`]: 201,
     [`https://localhost:${port}`]: 403,
     'http://localhost': 403,
-    [`http://[::1]:${port}`]: 403,
+    [`http://[::1]:${port}`]: 201,
+    [`http://127.0.0.2:${port}`]: 403,
+    [`http://[::1]:${Number(port) - 1}`]: 403,
+    [`http://[::2]:${port}`]: 403,
+    [`http://0.0.0.0:${port}`]: 403,
   };
   for (const [origin, status] of Object.entries(verdicts)) {
     const answer = await exchange(server.url, { method: 'POST', path: '/v1/transactions', headers: [['Origin', origin]] });
     assert.equal(answer.status, status, origin);
     if (status === 403) assert.equal(member(answer.body, 'code'), 'origin_not_allowed');
+  }
+});
+
+/** Every address of this machine; one with a zone can be in no URL. */
+function ownAddresses(): readonly string[] {
+  const all = Object.values(networkInterfaces()).flatMap((addresses = []) => addresses.map(({ address }) => address));
+  return [...all.filter((address) => !address.startsWith('fe80:')), ...(process.platform === 'linux' ? ['127.0.0.2'] : [])];
+}
+
+test('wherever the server listens, the page of the URL that it prints may open and connect', async () => {
+  const hosts = ownAddresses();
+  assert.ok(hosts.includes('127.0.0.1'));
+  for (const host of hosts) {
+    await using server = await startServer({ host });
+    const opened = await exchange(server.url, { method: 'POST', path: '/v1/transactions', headers: [['Origin', server.url]] });
+    assert.equal(opened.status, 201, host);
+    assert.equal(member(opened.body, 'hubUrl'), `${server.url}/hub`);
+    const hub = await exchange(server.url, {
+      method: 'POST',
+      path: '/hub/negotiate?negotiateVersion=1',
+      headers: [
+        ['Origin', server.url],
+        ['Authorization', `Bearer ${String(member(opened.body, 'accessToken'))}`],
+      ],
+    });
+    assert.equal(hub.status, 200, host);
   }
 });
 

@@ -9,9 +9,9 @@ import { assemble, type Assembly, type Context } from '../../src/server/ringback
 import { API_KEY, BackEnd } from '../fixtures/back-end.ts';
 import { eventually } from '../fixtures/eventually.ts';
 import { ManualClock } from '../fixtures/manual-clock.ts';
-import { deliver, event, SECRET, webhooks } from '../webhooks/delivery.ts';
+import { deliver, event, headersFor, SECRET, webhooks } from '../webhooks/delivery.ts';
 import { newSecret, source } from '../webhooks/provider.ts';
-import { exchange, headerOf, member } from './wire-client.ts';
+import { exchange, fingerprint, headerOf, member } from './wire-client.ts';
 
 type Line = Readonly<Record<string, unknown>>;
 
@@ -48,11 +48,11 @@ class Assembled implements AsyncDisposable {
     return this.lines.filter((line) => line['event'] === 'webhook.received');
   }
 
-  /** `{source="…",outcome="…"} n`, of those that count webhooks. */
-  async counted(): Promise<string[]> {
+  /** `{source="…",outcome="…"} n`, of those that count webhooks, or of another counter. */
+  async counted(name = 'ringback_webhooks_total'): Promise<string[]> {
     const text = await this.assembly.metrics.registry.metrics();
-    const lines = text.split('\n').filter((line) => line.startsWith('ringback_webhooks_total{'));
-    return lines.map((line) => line.slice('ringback_webhooks_total'.length)).toSorted();
+    const lines = text.split('\n').filter((line) => line.startsWith(`${name}{`));
+    return lines.map((line) => line.slice(name.length)).toSorted();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -120,7 +120,10 @@ test('each outcome is counted and logged by source, and nothing else is told of 
       .toSorted(),
   );
   const lines = server.webhookLines();
-  for (const line of lines) assert.deepEqual(Object.keys(line).toSorted(), ['event', 'level', 'ms', 'outcome', 'source']);
+  for (const { cause, ...line } of lines) {
+    assert.deepEqual(Object.keys(line).toSorted(), ['event', 'level', 'ms', 'outcome', 'source']);
+    assert.equal(cause, line['outcome'] === 'bad_signature' ? 'signature' : undefined);
+  }
   const logged = Map.groupBy(lines, (line) => String(line['outcome']));
   assert.deepEqual(
     Object.fromEntries([...logged].map(([outcome, same]) => [outcome, [same[0]?.['level'], same.length]])),
@@ -129,6 +132,39 @@ test('each outcome is counted and logged by source, and nothing else is told of 
   const told = JSON.stringify(server.lines) + (await server.assembly.metrics.registry.metrics());
   for (const secret of ['first-event', '-order', 'txn_', 'not-configured', SECRET, SECRET.slice(6)])
     assert.ok(!told.includes(secret), secret);
+});
+
+test('why a signature was refused is logged and counted, and never told to the sender', async () => {
+  const clock = new ManualClock();
+  await using server = await Assembled.start({}, { clock });
+  const at = clock.now();
+  const body = JSON.stringify(event('order-7'));
+  const good = headersFor(body, { at });
+  const { 'webhook-id': _id, ...anonymous } = good;
+  const causes: readonly (readonly [string, Readonly<Record<string, string>>])[] = [
+    ['headers', {}],
+    ['headers', anonymous],
+    ['headers', { ...good, 'webhook-timestamp': 'now' }],
+    ['clock', headersFor(body, { at: at - 301_000 })],
+    ['clock', headersFor(body, { at: at + 301_000 })],
+    ['signature', headersFor(body, { at, secret: newSecret() })],
+    ['signature', { ...good, 'webhook-signature': 'v2,x' }],
+  ];
+  const forms = new Set<string>();
+  for (const [, headers] of causes) {
+    const post = { method: 'POST', path: '/webhooks/acme', headers: Object.entries(headers), body };
+    forms.add(fingerprint(await exchange(server.url, post)));
+  }
+  assert.equal(forms.size, 1, [...forms].join('\n---\n'));
+  assert.deepEqual(
+    server.webhookLines().map(({ level, outcome, cause }) => [level, outcome, cause]),
+    causes.map(([cause]) => ['info', 'bad_signature', cause]),
+  );
+  assert.deepEqual(await server.counted('ringback_webhook_refusals_total'), [
+    '{source="acme",cause="clock"} 2',
+    '{source="acme",cause="headers"} 3',
+    '{source="acme",cause="signature"} 2',
+  ]);
 });
 
 test('a parked webhook that nobody came for in time is counted', async () => {
@@ -188,9 +224,10 @@ test('a fault of the verifier itself is logged as one that a person must look at
   const answer = await deliver(server.url, event('order-7'), { source: 'broken' });
   assert.deepEqual([answer.status, member(answer.body, 'code')], [401, 'bad_signature']);
   assert.deepEqual(
-    server.webhookLines().map(({ level, outcome }) => [level, outcome]),
-    [['error', 'bad_signature']],
+    server.webhookLines().map(({ level, outcome, cause }) => [level, outcome, cause]),
+    [['error', 'bad_signature', 'verifier']],
   );
+  assert.deepEqual(await server.counted('ringback_webhook_refusals_total'), ['{source="broken",cause="verifier"} 1']);
 });
 
 test('a server that is being stopped takes nothing and says when to come again', async () => {

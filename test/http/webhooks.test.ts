@@ -8,7 +8,17 @@ import { Page } from '../fixtures/page.ts';
 import { startServer, stores, temporaryFolder } from '../fixtures/server.ts';
 import { deliver, event, headersFor, SECRET, webhooks } from '../webhooks/delivery.ts';
 import { newSecret } from '../webhooks/provider.ts';
-import { exchange, exchangeBytes, fingerprint, headerOf, type HeaderLine, member, parsed, pour } from './wire-client.ts';
+import {
+  converse,
+  exchange,
+  exchangeBytes,
+  fingerprint,
+  headerOf,
+  type HeaderLine,
+  member,
+  parsed,
+  pour,
+} from './wire-client.ts';
 
 const CHUNKED: HeaderLine = ['Transfer-Encoding', 'chunked'];
 
@@ -244,6 +254,35 @@ test('a body without an end is cut off at the limit', async () => {
   assert.ok(written < 64 * 1024 * 1024, `${written} bytes were written before the connection went`);
 });
 
+test('a body without an end that nobody wants is cut off, and its sender sees why it is not wanted', async () => {
+  await using server = await startServer({ webhooks });
+  for (const [line, status] of [
+    ['POST /webhooks/nobody', 404],
+    ['PUT /webhooks/acme', 405],
+    ['POST /v1/transactions/txn_x/messages', 401],
+    ['GET /health/live', 200],
+    ['POST /webhooks/%zz', 400],
+  ] as const) {
+    const pouring = `${line} HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n`;
+    const { text, written } = await pour(server.url, pouring);
+    assert.equal(parsed(text).status, status, line);
+    assert.ok(written < 64 * 1024 * 1024, `${line}: ${written} bytes were written before the connection went`);
+  }
+});
+
+test('a body that nobody wants, but that ends, leaves the connection to the next request', async () => {
+  await using server = await startServer({ webhooks });
+  const answers = await converse(server.url, (socket) => {
+    socket.write('POST /webhooks/nobody HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n');
+    // The rest when it is known what became of it.
+    socket.once('data', () => {
+      socket.write(`100000\r\n${' '.repeat(0x100000)}\r\n0\r\n\r\n`);
+      socket.write('GET /health/live HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n');
+    });
+  });
+  assert.deepEqual(answers.match(/HTTP\/1\.1 \d+/g), ['HTTP/1.1 404', 'HTTP/1.1 200']);
+});
+
 test('a compressed body is refused unread, and ambiguous framing as malformed', async () => {
   await using server = await startServer({ webhooks });
   for (const encoding of ['gzip', 'br', 'identity, gzip', 'x', 'deflate'])
@@ -271,6 +310,8 @@ test('a source that is not configured is answered like any path that leads nowhe
     'acme/',
     'acme%00',
     'a'.repeat(2_000),
+    'a'.repeat(3_000),
+    'a'.repeat(15_000),
     '__proto__',
     'toString',
     '%61cmf',

@@ -42,7 +42,7 @@ export async function exchangeBytes(url: string, bytes: string | Uint8Array): Pr
 /** Opens a connection, lets the caller write, and returns everything that comes until the server closes it. */
 export async function converse(url: string, write: (socket: Socket) => void): Promise<string> {
   const { hostname, port } = new URL(url);
-  const socket = connect(Number(port), hostname);
+  const socket = connect(Number(port), hostname.replace(/^\[(.*)\]$/, '$1'));
   const chunks: Buffer[] = [];
   socket.on('data', (chunk: Buffer) => chunks.push(chunk));
   // A server that cuts us off while we write resets the connection; what it had said before counts.
@@ -54,7 +54,6 @@ export async function converse(url: string, write: (socket: Socket) => void): Pr
   return Buffer.concat(chunks).toString('utf8');
 }
 
-/** The first answer in what a server said. */
 /** Sends this head, and behind it chunks without an end, until the connection goes: what came back, and what went out. */
 export async function pour(url: string, head: string): Promise<{ readonly text: string; readonly written: number }> {
   let written = 0;
@@ -73,6 +72,7 @@ export async function pour(url: string, head: string): Promise<{ readonly text: 
   return { text, written };
 }
 
+/** The first answer in what a server said. */
 export function parsed(text: string): WireAnswer {
   const end = text.indexOf('\r\n\r\n');
   const [statusLine = '', ...lines] = text.slice(0, Math.max(0, end)).split('\r\n');

@@ -107,6 +107,13 @@ const wrong: readonly [string, unknown, RegExp][] = [
     /transaction in r\.json: expected a JSON pointer like \/data\/reference, got "data"$/,
   ],
   ['a pointer with a broken escape', { ...SOURCE, type: '/a~2b' }, /type in r\.json: expected a JSON pointer/],
+  [
+    'a pointer through what objects inherit',
+    { ...SOURCE, transaction: '/data/__proto__/id' },
+    /^webhooks\.acme\.transaction in r\.json: refused the step "__proto__"; expected a JSON pointer/,
+  ],
+  ['a pointer to a constructor', { ...SOURCE, type: '/constructor' }, /type in r\.json: refused the step "constructor"/],
+  ['a pointer to a prototype', { ...SOURCE, type: '/a/prototype/b' }, /type in r\.json: refused the step "prototype"/],
   ['a pointer to the whole body', { ...SOURCE, transaction: '' }, /transaction in r\.json: expected a JSON pointer/],
   ['a secret in place of the source', SECRET, /^webhooks\.acme in r\.json: expected an object, got a text$/],
 ];
@@ -117,6 +124,17 @@ for (const [what, source, message] of wrong) {
 test('stops the start for a name that cannot be part of an address', () => {
   for (const name of ['a/b', '', '.a', 'a'.repeat(65), 'ä'])
     assert.match(fault({ [name]: SOURCE }), /the name of a source is 1 to 64 of the characters/);
+});
+
+test('stops the start for a source that the parser of objects would leave out', () => {
+  const webhooks: unknown = JSON.parse(`{"__proto__":${JSON.stringify(SOURCE)}}`);
+  assert.match(fault(webhooks), /^webhooks\.__proto__ in r\.json: the name of a source is 1 to 64 of the characters/);
+  assert.throws(() => parseConfiguration({ webhooks }), /^ConfigurationError: webhooks\.__proto__: /);
+});
+
+test('takes pointers that only resemble what objects inherit', () => {
+  const source = { ...SOURCE, transaction: '/constructors/x__proto__', type: '/Prototype' };
+  assert.equal(parseConfiguration({ webhooks: { acme: source } }).webhooks[0]?.type, '/Prototype');
 });
 
 test('stops the start when webhooks are no object', () => {

@@ -6,7 +6,7 @@ import { mock, test } from 'node:test';
 import { Webhook } from 'standardwebhooks';
 import { presets } from '../../src/webhooks/presets.ts';
 import { sign } from '../../src/webhooks/sign.ts';
-import { verify } from '../../src/webhooks/verify.ts';
+import { verify, type Verification } from '../../src/webhooks/verify.ts';
 import { distinct, newSecret, signedBy, source, type SignedHeaders } from './provider.ts';
 
 const NOW = Date.UTC(2030, 0, 1);
@@ -23,9 +23,12 @@ interface Change {
   readonly now?: number;
 }
 
-function isVerified({ headers, body = Buffer.from(BODY), secrets = [SECRET], now = NOW }: Change): boolean {
-  const all = headers ?? distinct(signed());
-  return verify(source(secrets), presets['standard-webhooks'], { headers: all, body, now }) !== undefined;
+function verified({ headers, body = Buffer.from(BODY), secrets = [SECRET], now = NOW }: Change): Verification {
+  return verify(source(secrets), presets['standard-webhooks'], { headers: headers ?? distinct(signed()), body, now });
+}
+
+function isVerified(change: Change): boolean {
+  return 'id' in verified(change);
 }
 
 function signed(secrets: string | readonly string[] = SECRET, at = NOW): SignedHeaders {
@@ -80,6 +83,24 @@ test('a request that differs in any one bit of body, id, time, signature or secr
   for (const bytes of flipped(key)) refuse({ secrets: [newSecret(bytes)] }, `secret ${bytes.toString('hex')}`);
   const characters = Buffer.byteLength(BODY) + Object.values(signed()).join('').length + key.length;
   assert.equal(refused, characters * 8);
+});
+
+test('a refusal says what to look at: the headers, the clock, or the secret', () => {
+  const of = (change: Change): unknown => verified(change);
+  for (const name of ['webhook-id', 'webhook-timestamp', 'webhook-signature'] as const) {
+    const value = signed()[name];
+    for (const values of [[], [''], [value, value]])
+      assert.deepEqual(of({ headers: withHeader(name, ...values) }), { refused: 'headers' });
+  }
+  assert.deepEqual(of({ headers: withHeader('webhook-timestamp', `${NOW / 1000}abc`) }), { refused: 'headers' });
+  for (const now of [NOW - 301_000, NOW + 301_000]) assert.deepEqual(of({ now }), { refused: 'clock' });
+  for (const change of [
+    { secrets: [newSecret()] },
+    { body: Buffer.from(`${BODY} `) },
+    { headers: withHeader('webhook-id', 'another') },
+    { headers: withHeader('webhook-signature', 'v2,x') },
+  ])
+    assert.deepEqual(of(change), { refused: 'signature' });
 });
 
 test('a body that is longer or shorter by a byte, or empty, is refused', () => {

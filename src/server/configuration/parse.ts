@@ -10,7 +10,7 @@ import type { Limits } from './limits.ts';
 import type { BackplaneLocation, StoreLocation } from './locations.ts';
 import { configurationSchema } from './schema.ts';
 import type { LogLevel } from './schema.ts';
-import { resolveWebhookSources, webhookSourceKeys } from './webhook-sources.ts';
+import { faultsOfNames, resolveWebhookSources, webhookSourceKeys } from './webhook-sources.ts';
 import type { WebhookSource } from '../../webhooks/source.ts';
 
 /** A checked configuration; every default is filled in. */
@@ -66,7 +66,8 @@ export function parseConfigurationWith(input: unknown, context: ParseContext): C
   const parsed = configurationSchema.safeParse(present);
   if (!parsed.success) throw new ConfigurationError(faultsOf(parsed.error.issues, present, context.label));
   const { allowedOrigins, azureSignalr: _azure, azureMode: _mode, webhooks, ...rest } = parsed.data;
-  const { sources, faults } = resolveWebhookSources(webhooks, context.environment);
+  const { sources, faults: secretFaults } = resolveWebhookSources(webhooks, context.environment);
+  const faults = [...faultsOfNames(isRecord(present) ? present['webhooks'] : undefined), ...secretFaults];
   if (faults.length > 0) throw new ConfigurationError(faults.map(({ path, problem }) => `${context.label(path)}: ${problem}`));
   const { port, metricsPort } = rest;
   if (port !== 0 && port === metricsPort) {

@@ -20,6 +20,7 @@ type Secret = { readonly text: string } | { readonly variable: string };
 const SECRETS_FORM = `a list of 1 to ${MOST_SECRETS} secrets`;
 const SECRET_FORM = 'whsec_ and then base64, or {"env": "<variable>"}';
 const NAME_FORM = '1 to 64 of the characters A-Z, a-z, 0-9, ".", "_" and "-", first a letter or digit';
+const NAME_PROBLEM = `the name of a source is ${NAME_FORM}`;
 const POINTER_FORM = 'a JSON pointer like /data/reference';
 
 const secretSchema = z.unknown().transform((value, context): Secret => {
@@ -33,9 +34,14 @@ const preset = written('the name of a preset', (text): Reading<PresetName> =>
   isPresetName(text) ? { value: text } : { problem: `there is no preset ${shown(text)}; ${didYouMean(text, presetNames)}` },
 );
 
-const pointer = written(POINTER_FORM, (text) =>
-  /^(\/([^~/]|~[01])*)+$/.test(text) ? { value: text } : unexpected(text, POINTER_FORM),
-);
+/** Members of no provider's body; whoever sends one is after what objects inherit. */
+const INHERITED_STEP = /\/(__proto__|constructor|prototype)(?=\/|$)/;
+
+const pointer = written(POINTER_FORM, (text): Reading<string> => {
+  const step = INHERITED_STEP.exec(text)?.[1];
+  if (step !== undefined) return { problem: `refused the step ${shown(step)}; expected ${POINTER_FORM}` };
+  return /^(\/([^~/]|~[01])*)+$/.test(text) ? { value: text } : unexpected(text, POINTER_FORM);
+});
 
 const sourceSchema = z.strictObject({
   preset,
@@ -52,7 +58,7 @@ export const webhookSourceKeys: readonly string[] = Object.keys(sourceSchema.sha
 
 /** Sources by name, their environment variables not looked up yet. */
 export const webhooksSchema = z.record(
-  z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/, { error: `the name of a source is ${NAME_FORM}` }),
+  z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/, { error: NAME_PROBLEM }),
   sourceSchema,
   { error: 'expected an object of sources by name' },
 );
@@ -60,6 +66,12 @@ export const webhooksSchema = z.record(
 export interface WebhookFault {
   readonly path: readonly PropertyKey[];
   readonly problem: string;
+}
+
+/** Of one name zod says nothing: it leaves it out. */
+export function faultsOfNames(webhooks: unknown): readonly WebhookFault[] {
+  const isThere = typeof webhooks === 'object' && webhooks !== null && Object.hasOwn(webhooks, '__proto__');
+  return isThere ? [{ path: ['webhooks', '__proto__'], problem: NAME_PROBLEM }] : [];
 }
 
 /**

@@ -7,6 +7,7 @@ import type { WebhookSource } from '../../webhooks/source.ts';
 import type { Addresses } from '../addresses.ts';
 import type { Api } from '../api.ts';
 import type { Configuration } from '../configuration.ts';
+import { connectableUrlOf, type ListenAddress } from '../listen-address.ts';
 import { Origins } from '../origins.ts';
 import { addPages } from './pages.ts';
 import { Provider } from './provider.ts';
@@ -43,9 +44,9 @@ export class Demo {
     return this.#provider.source;
   }
 
-  useListenAddress(host: string, port: number): void {
-    this.#ownOrigins.useListenAddress(port);
-    this.#provider.useServer(`http://${connectable(host)}:${port}`);
+  useListenAddress(address: ListenAddress): void {
+    this.#ownOrigins.useListenAddress(address);
+    this.#provider.useServer(connectableUrlOf(address));
   }
 
   addRoutes(app: FastifyInstance, { api, transactions, addresses }: DemoParts): void {
@@ -54,11 +55,4 @@ export class Demo {
     addShop(app, { shop: new Shop({ api, addresses }), provider: this.#provider });
     addTest(app, { api, transactions, ownOrigins: this.#ownOrigins });
   }
-}
-
-/** Listening on every address is no address to call. */
-function connectable(host: string): string {
-  if (host === '0.0.0.0') return '127.0.0.1';
-  if (host === '::') return '[::1]';
-  return host.includes(':') ? `[${host}]` : host;
 }

@@ -23,7 +23,7 @@ export interface PagesOptions {
 
 export function addPages(app: FastifyInstance, { ownOrigins, logger, folder = BUILT }: PagesOptions): void {
   if (!existsSync(join(folder, PAGES['/']))) logger.warn({ event: 'demo.pages_missing' }, MISSING.trim());
-  app.register(staticFiles, { root: folder, serve: false, cacheControl: false, dotfiles: 'deny' });
+  app.register(staticFiles, { root: folder, serve: false, cacheControl: false, acceptRanges: false, dotfiles: 'deny' });
   for (const [path, file] of Object.entries(PAGES)) {
     app.get(path, { schema: { hide: true } }, async (_request, reply) => {
       void reply.headers({ ...policy(ownOrigins.list()), 'cache-control': 'no-store' });
@@ -45,7 +45,8 @@ export function addPages(app: FastifyInstance, { ownOrigins, logger, folder = BU
 
 /** @param origins under which these pages are served: what `'self'` of older browsers does not cover are their WebSockets */
 function policy(origins: readonly string[]): Record<string, string> {
-  const sockets = origins.map((origin) => origin.replace(/^http/, 'ws'));
+  // A policy has no way to write an IPv6 address; browsers warn of one.
+  const sockets = origins.filter((origin) => !origin.includes('[')).map((origin) => origin.replace(/^http/, 'ws'));
   const directives = [
     "default-src 'none'",
     "script-src 'self'",

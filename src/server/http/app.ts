@@ -2,7 +2,7 @@
  * The HTTP API as a Fastify instance: how bodies are read, requests validated, errors answered. The routes are beside it.
  */
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
-import type { RequestListener, Server } from 'node:http';
+import { maxHeaderSize, type RequestListener, type Server } from 'node:http';
 import type { Socket } from 'node:net';
 import { RingbackError, type ErrorCode } from '../../errors.ts';
 import { parseJsonBytes, type JsonDocument } from '../../json/json-text.ts';
@@ -21,6 +21,7 @@ import { addWithMethods } from './methods.ts';
 import { addOpenApi, describeOpenApi } from './openapi.ts';
 import { asRingbackError, rawProblem, sendProblem } from './problem.ts';
 import { addTransactions } from './transactions.ts';
+import { drainRest } from './unread-body.ts';
 import { validatorCompiler } from './validate.ts';
 import { addWebhooks, takeAnyBody } from './webhooks.ts';
 
@@ -42,6 +43,8 @@ declare module 'fastify' {
     failures?: readonly ErrorCode[];
     /** Headers that mean something here; for the document. */
     headers?: Readonly<Record<string, string>>;
+    /** Those without which nothing is done here; for the document. */
+    requiredHeaders?: Readonly<Record<string, string>>;
   }
 }
 
@@ -65,17 +68,18 @@ export interface AppOptions {
 
 /** Room for white space and the other members around the largest value. */
 const BODY_OVERHEAD_BYTES = 1_048_576;
-/** Ids have up to 200 characters, each of up to four bytes, each of which takes three in a path. */
-const LONGEST_PARAMETER = 2_400;
-
 export async function createApp(options: AppOptions): Promise<FastifyInstance> {
   const app = Fastify({
     serverFactory: (listener) => options.createServer(listener),
     bodyLimit: bodyLimit(options.limits),
     clientErrorHandler: refuseUnreadable,
-    routerOptions: { maxParamLength: LONGEST_PARAMETER },
+    // As long as a head can be: what is longer than any id is unknown like every other.
+    routerOptions: { maxParamLength: maxHeaderSize },
     logger: false,
-    frameworkErrors: (error, _request, reply) => sendProblem(reply, asRingbackError(error)),
+    frameworkErrors: (error, request, reply) => {
+      drainRest(request.raw);
+      sendProblem(reply, asRingbackError(error));
+    },
   });
   readJson(app, options.limits.jsonDepth);
   app.setValidatorCompiler(validatorCompiler);
@@ -167,7 +171,8 @@ function authorize(app: FastifyInstance, { access, draining }: AppOptions): void
 
 /** On all answers, so that a refusal looks alike wherever it comes from, also where there is nothing. */
 function answerAlike(app: FastifyInstance): void {
-  app.addHook('onSend', async (_request, reply) => {
+  app.addHook('onSend', async ({ raw }, reply) => {
+    drainRest(raw);
     void reply.headers({ vary: 'Origin', 'x-content-type-options': 'nosniff' });
   });
 }

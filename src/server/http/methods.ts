@@ -52,13 +52,7 @@ function addOthers(
     void reply.header('allow', allow);
     throw new RingbackError('method_not_allowed', { detail: `expected ${allow}` });
   };
-  app.route({
-    method: ALL.filter((method) => !methods.has(method) && method !== 'OPTIONS'),
-    url: path,
-    schema: { hide: true },
-    handler: refuse,
-  });
-  app.options(path, { schema: { hide: true } }, async (request, reply) => {
+  const answerOptions = async (request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> => {
     const { origin } = request.headers;
     const wanted = request.headers['access-control-request-method'];
     if (origin === undefined || wanted === undefined || forPages.size === 0) return refuse(request, reply);
@@ -70,7 +64,11 @@ function addOthers(
       'access-control-max-age': String(MAX_AGE_SECONDS),
     });
     return reply.code(204).send();
-  });
+  };
+  // Answered as hooks, before anybody looks at a body or at what it is said to be.
+  const others = ALL.filter((method) => !methods.has(method) && method !== 'OPTIONS');
+  app.route({ method: others, url: path, schema: { hide: true }, onRequest: refuse, handler: refuse });
+  app.options(path, { schema: { hide: true }, onRequest: answerOptions }, answerOptions);
 }
 
 /** An API key gets no CORS headers, whatever its Origin; a refusal does, so that the page can read it. */

@@ -64,15 +64,16 @@ function withCommon(schema: FastifySchema, config: FastifyContextConfig = {}): F
   const { response } = schema;
   return {
     ...schema,
-    ...(config.headers !== undefined && { headers: headersSchema(config.headers) }),
+    ...((config.headers ?? config.requiredHeaders) !== undefined && { headers: headersSchema(config) }),
     security: securityOf(config.rule),
     response: { ...(typeof response === 'object' && response), ...problemResponses(failuresOf(schema, config)) },
   };
 }
 
-function headersSchema(headers: Readonly<Record<string, string>>): object {
-  const properties = Object.entries(headers).map(([name, description]) => [name, { type: 'string', description }]);
-  return { type: 'object', properties: Object.fromEntries(properties) };
+function headersSchema({ headers = {}, requiredHeaders = {} }: FastifyContextConfig): object {
+  const all = Object.entries({ ...headers, ...requiredHeaders });
+  const properties = Object.fromEntries(all.map(([name, description]) => [name, { type: 'string', description }]));
+  return { type: 'object', properties, required: Object.keys(requiredHeaders) };
 }
 
 const BODY_FAILURES = ['invalid_json', 'body_too_large', 'unsupported_media_type', 'json_too_deep', 'invalid_request'] as const;

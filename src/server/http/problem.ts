@@ -3,11 +3,9 @@ import type { FastifyReply } from 'fastify';
 import { STATUS_CODES } from 'node:http';
 import { RingbackError } from '../../errors.ts';
 import { JsonTextError } from '../../json/json-text.ts';
+import { DRAINED_BYTES } from './unread-body.ts';
 
 const PROBLEM_TYPE = 'application/problem+json';
-
-/** A body that was too large, but is no larger than this, is read to its end, so that its sender sees the answer. */
-const DRAINED_BYTES = 16 * 1024 * 1024;
 
 /** Sent as bytes, since Fastify adds a charset to text, which this type does not have. */
 export function sendProblem(reply: FastifyReply, error: RingbackError): void {

@@ -3,7 +3,7 @@
  */
 import { z } from 'zod';
 import { errorKinds } from '../../errors.ts';
-import { MESSAGE_TYPE, NAME } from '../../transactions/names.ts';
+import { isTransactionId, MESSAGE_TYPE, NAME } from '../../transactions/names.ts';
 import type { Limits } from '../configuration.ts';
 
 /** A decimal that JavaScript holds exactly. */
@@ -11,6 +11,11 @@ const COUNT = /^\d{1,15}$/;
 
 /** Keys, ids and references. */
 export const name = z.string().regex(NAME, 'expected 1 to 200 printable characters').meta({ minLength: 1, maxLength: 200 });
+
+/** A name that a webhook could not be told from an id would never be found by it. */
+export const newReference = name
+  .refine((text) => !isTransactionId(text), 'expected another beginning than txn_, by which webhooks know an id')
+  .describe('The name of the transaction in the app, unique among live ones. Never begins with `txn_`.');
 
 export const messageType = z
   .string()
@@ -71,7 +76,9 @@ export const callbackBody = z
   .describe('Any JSON object; becomes the data of a message of type `callback`.');
 
 /** The bytes as they came; that they are JSON is looked at when it is known whose they are. */
-export const webhookBody = z.unknown().meta({ type: 'object', description: 'What happened, as the provider writes it.' });
+export const webhookBody = z
+  .unknown()
+  .meta({ type: 'object', description: 'What happened, as the provider writes it: JSON, whatever `Content-Type` says of it.' });
 
 /** @param limits those of this server, which are in its schema */
 export function openBody(limits: Limits) {
@@ -87,7 +94,7 @@ export function openBody(limits: Limits) {
       .refine((value) => value === undefined || isObject(value), 'expected an object')
       .optional()
       .meta({ type: 'object', description: 'Kept for the back end; the page never sees it.' }),
-    reference: name.optional().describe('The name of the transaction in the app, unique among live ones.'),
+    reference: newReference.optional(),
   });
 }
 
@@ -159,7 +166,8 @@ export const receipt = z.object({
 });
 
 export const health = z.object({ status: z.string() });
-export const taken = z.object({});
+export const taken = z.object({}).describe('Taken.');
+export const verified = z.object({}).describe('Verified; whatever became of it, it is not to be sent again.');
 export const nothing = z.null().describe('Nothing.');
 export const document = z.record(z.string(), z.unknown());
 

@@ -2,7 +2,8 @@
 import type { FastifyInstance, FastifyRequest, FastifySchema } from 'fastify';
 import { RingbackError } from '../../errors.ts';
 import type { Logger } from '../../logger.ts';
-import type { Received, WebhookReceiver } from '../../webhooks/receiver.ts';
+import { SignatureRefusal, type Received, type WebhookReceiver } from '../../webhooks/receiver.ts';
+import type { RefusalCause } from '../../webhooks/verify.ts';
 import type { Limits } from '../configuration.ts';
 import type { Metrics } from '../metrics.ts';
 import { sendCommitted } from '../milestones.ts';
@@ -38,8 +39,9 @@ const schema: FastifySchema = {
     'For a provider, verified by its signature (Standard Webhooks). Answered alike whatever became of it: stored, parked, known already, or of no use.',
   ),
   params: schemas.sourceParams,
+  consumes: ['*/*'],
   body: schemas.webhookBody,
-  response: { 200: schemas.taken },
+  response: { 200: schemas.verified },
 };
 
 /** What is signed is bytes, whatever they are said to be: of this part of the app every body is read as it is. */
@@ -58,13 +60,16 @@ export function addWebhooks(app: FastifyInstance, { webhooks, limits, metrics, l
     // A name that nobody has configured is anybody's text.
     if (!webhooks.has(source)) return;
     const outcome = result instanceof RingbackError ? result.code : result.outcome;
+    const cause = refusalCause(result);
     metrics.webhooks.inc({ source, outcome });
-    logger[levelOf(result)]({ event: 'webhook.received', source, outcome, ms: Math.round(ms * 10) / 10 });
+    if (cause !== undefined) metrics.webhookRefusals.inc({ source, cause });
+    const fields = { event: 'webhook.received', source, outcome, ...(cause !== undefined && { cause }) };
+    logger[levelOf(result)]({ ...fields, ms: Math.round(ms * 10) / 10 });
   };
   app.post(
     '/webhooks/:source',
     {
-      config: { failures: FAILURES, headers: HEADERS },
+      config: { failures: FAILURES, requiredHeaders: HEADERS },
       bodyLimit: limits.webhookBodyBytes,
       schema,
       onRequest: async (request) => {
@@ -82,9 +87,14 @@ export function addWebhooks(app: FastifyInstance, { webhooks, limits, metrics, l
   );
 }
 
+/** Why a signature is bad; `verifier`: nobody knows, since the verifier itself has failed. */
+function refusalCause(result: Received | RingbackError): RefusalCause | 'verifier' | undefined {
+  if (!(result instanceof RingbackError) || result.code !== 'bad_signature') return undefined;
+  return result.cause instanceof SignatureRefusal ? result.cause.reason : 'verifier';
+}
+
 function levelOf(result: Received | RingbackError): keyof Logger {
-  // Of a signature that is merely wrong there is no cause; here the verifier itself has failed.
-  if (result instanceof RingbackError) return result.code === 'bad_signature' && result.cause !== undefined ? 'error' : 'info';
+  if (result instanceof RingbackError) return refusalCause(result) === 'verifier' ? 'error' : 'info';
   if (result.outcome === 'unroutable') return 'warn';
   return result.outcome === 'stored' || result.outcome === 'duplicate' ? 'debug' : 'info';
 }
