@@ -1,5 +1,5 @@
 /** Connects, again and again; while no connection can be had, asks by HTTP. Gives up only when the transaction ends. */
-import { ask, type MailboxPage } from './http.ts';
+import { ask } from './http.ts';
 import { attend } from './hub.ts';
 import { expected, finish, start, take } from './reading.ts';
 import { detach, pause, touch, until, warn, type Session } from './session.ts';
@@ -12,25 +12,27 @@ export async function connect(session: Session): Promise<void> {
     session.isPolling ||= !wasAttached;
     touch(session);
     // Random, so that a server that comes back is not run over.
-    await pause(session, Math.random() * Math.min(30_000, 500 * 2 ** session.tries));
+    await pause(session, Math.random() * Math.min(15_000, 500 * 2 ** session.tries));
   }
 }
 
 /** While no connection can be had. */
 export async function poll(session: Session): Promise<void> {
+  const isNeeded = (): unknown => session.isPolling && !session.isOver;
   for (;;) {
-    await until(session, () => session.isPolling && isAlone(session));
+    await until(session, isNeeded);
     const least = expected(session);
-    const [status, text] = await ask(session, `messages?limit=1000&after=${start(session)}`);
-    if (!isAlone(session)) continue;
-    if (status !== 200) {
+    const { tries } = session;
+    const [status, page] = await ask(session, `messages?limit=1000&after=${start(session)}`);
+    if (!isNeeded()) continue;
+    if (status !== 200 || !page) {
       session.isPolling = false;
       detach(session);
-      // Browsers hide the answer that would say so from pages that it is not meant for.
-      if (session.tries === 3) warn(`no way to ${session.opened.hubUrl}; is this origin an --allowed-origin?`, text);
+      // The console says what happened, but browsers hide the answer that says why from a page that it is not meant for.
+      if (tries === 3) warn('no way to', session.opened.hubUrl, '(--allowed-origin?)');
       continue;
     }
-    const { messages, lastSequence, state }: MailboxPage = JSON.parse(text);
+    const { messages, lastSequence, state } = page;
     const isWhole = messages.every((message) => take(session, message)) && session.log.length >= lastSequence;
     if (isWhole && finish(session, least, lastSequence)) {
       if (state !== 'open') session.ending = state;
@@ -39,9 +41,4 @@ export async function poll(session: Session): Promise<void> {
     }
     await pause(session, isWhole ? 1_000 + 2_000 * Math.random() : 100);
   }
-}
-
-/** No connection has caught up. */
-function isAlone({ isOver, channel, http }: Session): boolean {
-  return !isOver && (!channel || channel === http);
 }

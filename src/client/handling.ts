@@ -5,11 +5,23 @@ import type { Message } from './api.ts';
 import { load, note } from './position.ts';
 import { until, warn, type Channel, type Receipt, type Session } from './session.ts';
 
+/** Whose handler runs. */
+const running = new Map<Session, Promise<void>>();
+
 export async function handleAll(session: Session): Promise<void> {
+  // One that was closed in this page may still be at it.
+  for (const [{ isOver, opened }, call] of running) {
+    if (isOver && opened.id === session.opened.id) await call;
+  }
+  load(session);
   for (;;) {
     await until(session, () => !session.isOver && session.log.length > session.done);
     const message = session.log[session.done];
-    if (message) await handle(session, message);
+    if (!message) continue;
+    const call = handle(session, message);
+    running.set(session, call);
+    await call;
+    running.delete(session);
   }
 }
 
@@ -18,12 +30,10 @@ async function handle(session: Session, message: Message): Promise<void> {
   const { sequence } = message;
   let failures = 0;
   let channel: Channel | undefined;
-  const isWanted = (): boolean => session.log[sequence - 1] === message && session.done < sequence;
+  const isWanted = (): boolean => session.log[sequence - 1] === message;
   const isDue = (): unknown => session.again === sequence || (session.channel && session.channel !== channel);
-  for (;;) {
+  do {
     const { reply, error } = await attempt(session, message);
-    // Closed meanwhile, and perhaps opened again in this tab.
-    if (session.isOver) load(session);
     if (!isWanted()) return;
     // An ack of a later one does not cover one that has failed.
     if (!error) return note(session, message, failures || reply !== undefined ? { sequence, reply } : undefined);
@@ -42,8 +52,7 @@ async function handle(session: Session, message: Message): Promise<void> {
     }
     session.again = 0;
     await until(session, () => session.isOver || !isWanted() || isDue(), ms);
-    if (session.isOver || !isWanted()) return;
-  }
+  } while (!session.isOver && isWanted());
 }
 
 async function attempt({ options }: Session, message: Message): Promise<Omit<Receipt, 'sequence'>> {

@@ -8,8 +8,8 @@ export interface MailboxPage {
   readonly state: 'open' | 'settled' | 'expired';
 }
 
-/** 500, and what happened, where there was no answer. */
-type Answer = readonly [status: number, text: string];
+/** With another status than 200 the body is something else. 500 without one: there was no answer, or none of ours. */
+type Answer = readonly [status: number, body?: MailboxPage];
 
 export async function tellByHttp(session: Session, receipt: Receipt): Promise<boolean | undefined> {
   const [status] = await ask(session, 'acks', { method: 'POST', body: JSON.stringify(receipt) });
@@ -28,8 +28,8 @@ export async function ask(session: Session, path: string, init?: RequestInit): P
       signal: AbortSignal.timeout(15_000),
     });
     if (response.status === 401) end(session, session.ending ?? 'revoked');
-    return [response.status, await response.text()];
-  } catch (error) {
-    return [500, String(error)];
+    return [response.status, JSON.parse((await response.text()) || 'null')];
+  } catch {
+    return [500];
   }
 }

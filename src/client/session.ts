@@ -54,7 +54,7 @@ export interface Session {
   /** Tries to connect since a connection lasted. */
   tries: number;
   /** Resolves when nothing is left of the last connection. */
-  stop?: () => Promise<void>;
+  stop: () => Promise<void>;
   /** Another one after each time that the page came back, or its network. */
   wake?: object;
   /** No connection can be had, and HTTP has not failed yet. */

@@ -31,8 +31,8 @@ export async function tellAll(session: Session): Promise<void> {
     session.queue = session.queue.filter((other) => other !== receipt);
     if (!error) session.told = sequence;
     if (isTaken) continue;
-    warn(`message ${sequence}:`, 'the answer was refused');
+    warn(`message ${sequence}:`, 'refused');
     // It may be too large for this server. What is left of it counts.
-    if (reply !== undefined || error?.[1]) session.queue.unshift({ sequence, error: error && '?' });
+    if ((error?.[1] ?? reply) !== undefined) session.queue.unshift({ sequence, error: error && '?' });
   }
 }

@@ -3,7 +3,6 @@ import { connect, poll } from './connecting.ts';
 import { handleAll } from './handling.ts';
 import { tellByHttp } from './http.ts';
 import type { OpenedTransaction, OpenTransactionOptions, Transaction } from './api.ts';
-import { load } from './position.ts';
 import { end, touch, type Session } from './session.ts';
 import { tellAll } from './telling.ts';
 import { each, waitFor } from './waiting.ts';
@@ -19,7 +18,7 @@ interface Page {
  * @throws TypeError for what was not opened
  */
 export function openTransaction(opened: OpenedTransaction, options: OpenTransactionOptions = {}): Transaction {
-  if (!opened.id || !opened.accessToken || !opened.hubUrl) throw new TypeError('expected an opened transaction');
+  if (!opened.accessToken) throw new TypeError('no access token');
   const { signal } = options;
   const page: Page = globalThis;
   const session: Session = {
@@ -35,6 +34,7 @@ export function openTransaction(opened: OpenedTransaction, options: OpenTransact
     queue: [],
     http: (receipt) => tellByHttp(session, receipt),
     tries: 0,
+    stop: async () => undefined,
     watchers: new Set(),
     listeners: new Set(),
   };
@@ -47,9 +47,9 @@ export function openTransaction(opened: OpenedTransaction, options: OpenTransact
   const listening = { signal: session.life.signal };
   for (const type of ['online', 'pageshow', 'visibilitychange']) page.addEventListener?.(type, wake, listening);
   signal?.addEventListener('abort', close, listening);
-  load(session);
   if (signal?.aborted) close();
-  for (const run of [connect, poll, tellAll, handleAll]) void run(session);
+  // First who knows what this tab is done with.
+  for (const run of [handleAll, connect, poll, tellAll]) void run(session);
   return {
     id: opened.id,
     get state() {
@@ -63,9 +63,9 @@ export function openTransaction(opened: OpenedTransaction, options: OpenTransact
       session.listeners.add(listener);
       return () => void session.listeners.delete(listener);
     },
-    close: async () => {
+    close: () => {
       close();
-      await session.stop?.();
+      return session.stop();
     },
     [Symbol.asyncIterator]: () => each(session),
   };

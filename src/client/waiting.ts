@@ -11,7 +11,7 @@ export async function waitFor(session: Session, type: string, { timeoutMs, signa
   signal?.removeEventListener('abort', look);
   signal?.throwIfAborted();
   if (found) return found;
-  const text = `no message of type '${type}' came`;
+  const text = `no '${type}' came`;
   throw session.isOver ? new Error(`${text}: ${session.state}`) : new DOMException(text, 'TimeoutError');
 }
 
