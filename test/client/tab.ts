@@ -41,7 +41,7 @@ export class Tab implements AsyncDisposable {
 
   /** Loads the page: for the first time, or again. */
   async load(handler: Handler = () => undefined): Promise<Transaction> {
-    await this.#page?.close();
+    await this.leave();
     this.#page = openTransaction(this.#opened, {
       storage: this.storage,
       onMessage: (message) => {
@@ -52,8 +52,13 @@ export class Tab implements AsyncDisposable {
     return this.#page;
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
+  /** The page is gone. */
+  async leave(): Promise<void> {
     await this.#page?.close();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.leave();
   }
 }
 
