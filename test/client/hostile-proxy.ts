@@ -1,7 +1,8 @@
 /** A TCP proxy that does to a page what networks do: blocks paths, refuses WebSockets, swallows, cuts. */
 import { once } from 'node:events';
-import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net';
+import { connect, createServer, type Server, type Socket } from 'node:net';
 import type { OpenedTransaction } from '../../src/client/index.ts';
+import { tie, urlOf } from '../fixtures/sockets.ts';
 
 export class HostileProxy implements AsyncDisposable {
   /** The first lines of all requests so far. */
@@ -29,9 +30,7 @@ export class HostileProxy implements AsyncDisposable {
   }
 
   get url(): string {
-    const address = this.#server.address();
-    if (!isAddressInfo(address)) throw new TypeError('the proxy does not listen');
-    return `http://127.0.0.1:${address.port}`;
+    return urlOf(this.#server);
   }
 
   /** The same transaction, reached through here. */
@@ -62,8 +61,8 @@ export class HostileProxy implements AsyncDisposable {
   #join(client: Socket): void {
     const { port, hostname } = new URL(this.target);
     const server = connect(Number(port), hostname);
-    this.#tie(client, server);
-    this.#tie(server, client);
+    tie(client, server, this.#sockets);
+    tie(server, client, this.#sockets);
     let isSwallowed = false;
     client.on('data', (chunk) => {
       const text = chunk.toString('latin1');
@@ -77,19 +76,4 @@ export class HostileProxy implements AsyncDisposable {
       if (!this.isFrozen) client.write(chunk);
     });
   }
-
-  #tie(socket: Socket, other: Socket): void {
-    this.#sockets.add(socket);
-    socket.setNoDelay(true);
-    socket.on('error', () => other.destroy());
-    socket.on('close', () => {
-      this.#sockets.delete(socket);
-      other.destroy();
-    });
-    socket.on('end', () => other.end());
-  }
-}
-
-function isAddressInfo(address: AddressInfo | string | null): address is AddressInfo {
-  return address !== null && typeof address !== 'string';
 }

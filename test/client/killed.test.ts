@@ -6,11 +6,13 @@
 import assert from 'node:assert/strict';
 import { randomInt } from 'node:crypto';
 import { once } from 'node:events';
-import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net';
+import { connect, createServer, type Server, type Socket } from 'node:net';
 import { mock, test } from 'node:test';
 import { openTransaction, type ClientStorage, type Message, type Transaction } from '../../src/client/index.ts';
 import type { WireOpened } from '../../src/server/wire.ts';
+import { seeded } from '../fixtures/seeded.ts';
 import { startServer, type TestServer } from '../fixtures/server.ts';
+import { urlOf } from '../fixtures/sockets.ts';
 import { realTimeout } from './fast-time.ts';
 import { becomes, TabStorage } from './tab.ts';
 
@@ -19,17 +21,6 @@ const AT_ONCE = 6;
 const SEED = Number(process.env['RINGBACK_SEED'] ?? randomInt(2 ** 31));
 
 mock.method(console, 'warn', () => undefined);
-
-/** Mulberry32: the same numbers for the same seed, at least 0 and below 1. */
-function randomFrom(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
 
 /** The network between one page and the server. */
 class Network implements AsyncDisposable {
@@ -62,9 +53,7 @@ class Network implements AsyncDisposable {
   }
 
   get hubUrl(): string {
-    const address = this.#server.address();
-    if (!isAddressInfo(address)) throw new TypeError('the network does not listen');
-    return `http://127.0.0.1:${address.port}/hub`;
+    return `${urlOf(this.#server)}/hub`;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -191,7 +180,7 @@ class MortalTab implements AsyncDisposable {
 }
 
 async function playRound(number: number, server: TestServer): Promise<MortalTab> {
-  const random = randomFrom(SEED + number * 7_919);
+  const random = seeded(SEED + number * 7_919);
   const { backEnd, url } = server;
   const opened = await backEnd.open();
   await using tab = new MortalTab(random, opened, url);
@@ -275,8 +264,4 @@ test(`a page that is killed is done with nothing twice, and forgets nothing (${R
 
 function pause(ms: number): Promise<void> {
   return new Promise((resolve) => void realTimeout(resolve, ms));
-}
-
-function isAddressInfo(address: AddressInfo | string | null): address is AddressInfo {
-  return address !== null && typeof address !== 'string';
 }

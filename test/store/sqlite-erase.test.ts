@@ -4,6 +4,7 @@ import { DatabaseSync } from 'node:sqlite';
 import { test } from 'node:test';
 import type { SqliteStore } from '../../src/store/sqlite/sqlite.ts';
 import { ManualClock } from '../fixtures/manual-clock.ts';
+import { seeded } from '../fixtures/seeded.ts';
 import { bytesOf, event, Folder, openStore } from './sqlite-fixture.ts';
 
 /** Everything that a transaction can hold, each with the canary in it. */
@@ -162,17 +163,6 @@ function faultsOf(file: string): unknown[] {
   const rows = database.prepare('PRAGMA integrity_check').all();
   database.close();
   return rows.map(({ integrity_check: fault }) => fault);
-}
-
-/** Random numbers that are the same in each run (mulberry32). */
-function seeded(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
 }
 
 test('sweep leaves no byte of what it forgot', async () => {
