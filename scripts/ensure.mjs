@@ -6,7 +6,17 @@
  * processes do it at once, and repaired by the next run when it was killed half-way.
  */
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readFileSync, realpathSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readFileSync,
+  realpathSync,
+  renameSync,
+  rmSync,
+  unlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { delimiter, dirname, join } from 'node:path';
 import { CHROMIUM_VARIABLE, findChromium } from './chromium.mjs';
 import { withLock } from './lock.mjs';
@@ -67,6 +77,8 @@ export async function ensurePackages(root, node) {
   await once(root, 'packages', async () => {
     if (isFresh()) return undefined;
     rmSync(stamp, { force: true });
+    // A checkout may have borrowed another's, through a link: npm would empty that one.
+    if (lstatSync(dirname(stamp), { throwIfNoEntry: false })?.isSymbolicLink()) unlinkSync(dirname(stamp));
     const failed = await npm('packages', root, ['ci', '--include=dev', '--include=optional']);
     if (failed) return failed;
     writeFileSync(stamp, wanted);
