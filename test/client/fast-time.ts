@@ -3,14 +3,15 @@
  * and a server in the same process. What is tested stays what users get; only its seconds are short.
  */
 
-export const SPEED = 25;
+/** So many seconds pass in one. */
+let speed = 25;
 
 const { setTimeout: start } = globalThis;
 
 /** From the import on, for the whole process: each test file is one. */
 Object.assign(globalThis, {
   setTimeout: Object.assign(
-    (callback: (...args: unknown[]) => void, ms = 0, ...args: unknown[]) => start(callback, ms / SPEED, ...args),
+    (callback: (...args: unknown[]) => void, ms = 0, ...args: unknown[]) => start(callback, ms / speed, ...args),
     start,
   ),
 });
@@ -22,5 +23,15 @@ export function realTimeout(callback: () => void, ms: number): NodeJS.Timeout {
 
 /** Milliseconds of the fast time. */
 export function now(): number {
-  return performance.now() * SPEED;
+  return performance.now() * speed;
+}
+
+/**
+ * Slower, for all that begins until this is disposed of: for a test of waits that a busy machine must not make longer than
+ * what the client allows for. {@link now} tells another time then, which is no time before or after it.
+ */
+export function slowed(to: number): Disposable {
+  const before = speed;
+  speed = to;
+  return { [Symbol.dispose]: () => void (speed = before) };
 }

@@ -8,6 +8,8 @@ import { now, realTimeout } from './fast-time.ts';
 
 /** A test that waits longer than this waits for what does not come. */
 const PATIENCE_MS = 20_000;
+/** Who asks without a pause takes the processor from those who are to make it so. */
+const PAUSE_MS = 5;
 
 export class TabStorage implements ClientStorage {
   readonly items = new Map<string, string>();
@@ -62,12 +64,12 @@ export class Tab implements AsyncDisposable {
   }
 }
 
-/** Waits until it is so, looking whenever the transaction says that something has changed, and now and then. */
+/** Waits until it is so, looking now and then. */
 export async function becomes(what: string, isSo: () => unknown): Promise<void> {
   const end = performance.now() + PATIENCE_MS;
   while (!(await isSo())) {
     if (performance.now() > end) assert.fail(`waited in vain: ${what}`);
-    await new Promise<void>((resolve) => void realTimeout(resolve, 2));
+    await new Promise<void>((resolve) => void realTimeout(resolve, PAUSE_MS));
   }
 }
 

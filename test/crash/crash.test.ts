@@ -11,7 +11,7 @@ import { ServerProcess, temporaryFolder } from '../fixtures/server.ts';
 import { Shop } from './load.ts';
 import { Orders } from './orders.ts';
 
-const ROUNDS = process.env['RINGBACK_LONG'] === '1' ? 25 : 2;
+const ROUNDS = process.env['RINGBACK_LONG'] === '1' ? 25 : 1;
 const SENDERS = 4;
 const MOST_HITS = 100;
 const KILLER = new URL('./killer.ts', import.meta.url).href;

@@ -1,8 +1,8 @@
 /** TypeScript out of the documentation: in a folder of its own, checked as strictly as our sources, and imported from there. */
 import { spawn } from 'node:child_process';
-import { symlinkSync, writeFileSync } from 'node:fs';
+import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { registerHooks } from 'node:module';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { pathToFileURL } from 'node:url';
 import { ROOT } from './blocks.ts';
@@ -15,12 +15,16 @@ const ENTRIES: Readonly<Record<string, string>> = {
   'ringback/react': join(ROOT, 'src/react/index.ts'),
 };
 
+/** @param files by name, which may begin with the name of a folder */
 export function writeSources(folder: string, files: Readonly<Record<string, string>>): void {
   symlinkSync(join(ROOT, 'node_modules'), join(folder, 'node_modules'));
-  for (const [name, code] of Object.entries(files)) writeFileSync(join(folder, name), `${code}\n`);
+  for (const [name, code] of Object.entries(files)) {
+    mkdirSync(dirname(join(folder, name)), { recursive: true });
+    writeFileSync(join(folder, name), `${code}\n`);
+  }
   const paths = Object.fromEntries(Object.entries(ENTRIES).map(([name, path]) => [name, [path]]));
   const compilerOptions = { paths, lib: ['es2024', 'esnext.disposable', 'dom'], jsx: 'react-jsx' };
-  const options = { extends: join(ROOT, 'tsconfig.json'), compilerOptions, include: ['*.ts', '*.tsx'] };
+  const options = { extends: join(ROOT, 'tsconfig.json'), compilerOptions, include: ['**/*.ts', '**/*.tsx'] };
   writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify(options));
   writeFileSync(join(folder, 'package.json'), JSON.stringify({ private: true, type: 'module' }));
 }

@@ -8,7 +8,8 @@ import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { join } from 'node:path';
 import { chromium, type Page } from 'playwright-core';
-import { FLAGS, program, Visitor } from '../fixtures/browser.ts';
+import { program, Visitor } from '../fixtures/browser.ts';
+import { FLAGS, withoutFeatures } from '../fixtures/chromium-flags.ts';
 import { temporaryFolder } from '../fixtures/server.ts';
 
 export interface HidingBrowser extends AsyncDisposable {
@@ -20,9 +21,8 @@ export async function hidingBrowser(): Promise<HidingBrowser> {
   assert.ok(program);
   const folder = await temporaryFolder();
   const profile = `--user-data-dir=${join(folder.path, 'profile')}`;
-  const child = spawn(program, ['--headless=new', '--remote-debugging-port=0', ...FLAGS, profile, 'about:blank'], {
-    stdio: ['ignore', 'ignore', 'pipe'],
-  });
+  const flags = ['--headless=new', '--remote-debugging-port=0', ...FLAGS, withoutFeatures(), profile];
+  const child = spawn(program, [...flags, 'about:blank'], { stdio: ['ignore', 'ignore', 'pipe'] });
   const kill = (): void => void child.kill('SIGKILL');
   process.once('exit', kill);
   const gone = once(child, 'exit');
@@ -51,12 +51,19 @@ async function endpoint(lines: AsyncIterable<string>): Promise<string> {
   throw new Error('Chromium ended before it listened');
 }
 
+/** Resolves when the page is in the background. */
+const HIDDEN = `new Promise((resolve) => {
+  const look = () => document.visibilityState === 'hidden' && resolve();
+  document.addEventListener('visibilitychange', look);
+  look();
+})`;
+
 /** Another tab comes to the front, and after a while Chromium stops everything in this one; until it is woken. */
 export async function freeze(page: Page): Promise<{ wake(): Promise<void> }> {
   const devTools = await page.context().newCDPSession(page);
   const front = await page.context().newPage();
   await front.bringToFront();
-  while ((await page.evaluate('document.visibilityState')) !== 'hidden');
+  await page.evaluate(HIDDEN);
   await devTools.send('Page.setWebLifecycleState', { state: 'frozen' });
   return {
     async wake() {

@@ -41,7 +41,7 @@ const WEBHOOK_OUTCOMES = [
 ];
 
 test('a mailbox in memory does what the model says, whatever happens to it', async (t) => {
-  await search(t, { runs: isLong ? 20_000 : 700, home: memoryHome });
+  await search(t, { runs: isLong ? 20_000 : 400, home: memoryHome });
   assert.deepEqual([...outcomes.keys()].toSorted(), WEBHOOK_OUTCOMES);
 });
 
