@@ -25,11 +25,10 @@ export type Caller =
   | { readonly kind: 'callback'; readonly transactionId: string }
   | { readonly kind: 'local' };
 
-/** What a request names in its path. */
-export interface Subject {
-  readonly transactionId?: string | undefined;
-  readonly callbackSecret?: string | undefined;
-}
+const API_KEY: Caller = { kind: 'api-key' };
+
+/** What a request names in its path: the `id` of a transaction, the `secret` of a callback. Asked only where it decides. */
+export type Subject = (parameter: 'id' | 'secret') => string | undefined;
 
 export interface AccessOptions {
   readonly store: Pick<Store, 'findToken' | 'findCallback'>;
@@ -50,34 +49,31 @@ export class Access {
   }
 
   /**
-   * @throws RingbackError unauthorized, wrong_credential, origin_not_allowed, rate_limited, malformed_request,
+   * At once for an API key, which is all that most requests show; what has to be looked up takes a moment.
+   * @throws RingbackError (or rejects) unauthorized, wrong_credential, origin_not_allowed, rate_limited, malformed_request,
    *   store_unavailable; not_found, for an unknown callback URL
    */
-  async authorize(request: IncomingMessage, rule: Rule, subject: Subject): Promise<Caller> {
+  authorize(request: IncomingMessage, rule: Rule, subject: Subject): Caller | Promise<Caller> {
     requireSingleHeaders(request);
-    if (rule === 'callback') return this.#callback(request, subject.callbackSecret ?? '');
+    if (rule === 'callback') return this.#callback(request, subject('secret') ?? '');
     if (rule === 'demo') return this.#demo(request);
     const bearer = bearerOf(request);
-    const hash = bearer === undefined ? undefined : hashSecret(bearer);
-    if (hash !== undefined && this.#options.apiKeys.includes(hash)) {
-      if (rule === 'own-token')
-        throw new RingbackError('wrong_credential', {
-          detail: 'this is for the page: an access token of the transaction is needed',
-        });
-      return { kind: 'api-key' };
+    if (bearer !== undefined && this.#options.apiKeys.includes(bearer)) {
+      if (rule !== 'own-token') return API_KEY;
+      throw new RingbackError('wrong_credential', {
+        detail: 'this is for the page: an access token of the transaction is needed',
+      });
     }
-    if (hash === undefined && rule === 'anonymous') return this.#anonymous(request);
+    if (bearer === undefined && rule === 'anonymous') return this.#anonymous(request);
     if (rule === 'own-token' || rule === 'api-key-or-own-token') this.#requireOrigin(request);
-    const caller = await this.#page(request, hash, subject.transactionId);
-    if (rule === 'api-key')
-      throw new RingbackError('wrong_credential', { detail: 'an access token does not grant this; an API key is needed' });
-    return caller;
+    const caller = this.#page(request, bearer, subject('id'));
+    return rule === 'api-key' ? caller.then(refusePage) : caller;
   }
 
   /** Whether the request shows an API key, which is then the only thing that decides about it. */
   showsApiKey(request: IncomingMessage): boolean {
     const bearer = bearerOf(request);
-    return bearer !== undefined && this.#options.apiKeys.includes(hashSecret(bearer));
+    return bearer !== undefined && this.#options.apiKeys.includes(bearer);
   }
 
   /** @throws RingbackError rate_limited, when this address has shown too many bad credentials */
@@ -85,9 +81,9 @@ export class Access {
     await this.#options.failedCredentials.count(this.#options.addresses.of(request));
   }
 
-  async #page(request: IncomingMessage, hash: string | undefined, transactionId: string | undefined): Promise<Caller> {
-    if (hash === undefined) throw new RingbackError('unauthorized');
-    const token = await this.#options.store.findToken(hash);
+  async #page(request: IncomingMessage, bearer: string | undefined, transactionId: string | undefined): Promise<Caller> {
+    if (bearer === undefined) throw new RingbackError('unauthorized');
+    const token = await this.#options.store.findToken(hashSecret(bearer));
     if (token === undefined || token.transactionId !== transactionId) {
       await this.countFailure(request);
       throw new RingbackError('unauthorized');
@@ -97,7 +93,7 @@ export class Access {
 
   async #demo(request: IncomingMessage): Promise<Caller> {
     this.#requireOrigin(request);
-    if (this.showsApiKey(request)) return { kind: 'api-key' };
+    if (this.showsApiKey(request)) return API_KEY;
     const isBare = bearerOf(request) === undefined;
     if (isBare && this.#options.isLocal(request)) return { kind: 'local' };
     if (!isBare) await this.countFailure(request);
@@ -127,4 +123,8 @@ export class Access {
     await this.#options.anonymousOpens.count(this.#options.addresses.of(request));
     return { kind: 'anonymous', origin };
   }
+}
+
+function refusePage(): never {
+  throw new RingbackError('wrong_credential', { detail: 'an access token does not grant this; an API key is needed' });
 }

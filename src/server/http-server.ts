@@ -44,8 +44,8 @@ export function createHttpServer({ listener, endpoint, hubPath }: HttpServerOpti
 
 /** What follows the path of the hub, which is matched as SignalR does: without regard to case. Undefined: not the hub's. */
 export function belowHub(url: string | undefined, hubPath: string): '' | '/' | '/negotiate' | undefined {
-  const path = (url ?? '').split('?', 1)[0]?.toLowerCase() ?? '';
-  if (!path.startsWith(hubPath.toLowerCase())) return undefined;
-  const rest = path.slice(hubPath.length);
+  const { length } = hubPath;
+  if (url?.slice(0, length).toLowerCase() !== hubPath.toLowerCase()) return undefined;
+  const rest = url.slice(length).split('?', 1)[0]?.toLowerCase();
   return rest === '' || rest === '/' || rest === '/negotiate' ? rest : undefined;
 }

@@ -3,11 +3,19 @@
  * it is; nothing here parses it.
  */
 import type { JsonText, MailboxPage, Receipt, StoredMessage, TransactionRecord, TransactionState } from '../store/store.ts';
-import { statusOf, type MessageStatus } from '../transactions/mailbox.ts';
+import type { ErrorCode, RingbackError } from '../errors.ts';
+import { statusOf, type Appended, type MessageStatus } from '../transactions/mailbox.ts';
 
-/** ISO 8601, UTC, milliseconds. */
+let lastInstant = NaN;
+let lastIsoTime = '';
+
+/** ISO 8601, UTC, milliseconds. The last one is kept: what was committed together has one time. */
 export function isoTime(epochMs: number): string {
-  return new Date(epochMs).toISOString();
+  if (epochMs !== lastInstant) {
+    lastIsoTime = new Date(epochMs).toISOString();
+    lastInstant = epochMs;
+  }
+  return lastIsoTime;
 }
 
 /** `{id, sequence, type, data, time}`. */
@@ -84,6 +92,19 @@ export interface SentView {
   readonly error?: string;
 }
 
+/** What became of one message of a batch. */
+export type BatchResult =
+  | (Pick<SentView, 'id' | 'sequence' | 'duplicate'> & { readonly status: 'stored' })
+  | { readonly error: WireFailure };
+
+/** Why one message of a batch was not taken: as a request for it alone would have been refused. */
+export interface WireFailure {
+  readonly code: ErrorCode;
+  readonly status: number;
+  readonly title: string;
+  readonly detail?: string;
+}
+
 export interface WireConnection {
   readonly id: string;
   readonly node: string;
@@ -146,6 +167,18 @@ export function receiptJson(receipt: Receipt): JsonText {
 /** The answer to a send that did not wait, or waited in vain. */
 export function storedJson(message: StoredMessage, isDuplicate: boolean): JsonText {
   return `{"id":${JSON.stringify(message.id)},"sequence":${message.sequence},"status":"stored","duplicate":${isDuplicate}}`;
+}
+
+/** The answer to a batch. */
+export function resultsJson(outcomes: readonly (Appended | RingbackError)[]): JsonText {
+  return `{"results":[${outcomes.map(resultJson).join(',')}]}`;
+}
+
+function resultJson(outcome: Appended | RingbackError): JsonText {
+  if (!('code' in outcome)) return storedJson(outcome.message, outcome.isDuplicate);
+  const { code, status, title, message } = outcome;
+  const error: WireFailure = { code, status, title, ...(message !== title && { detail: message }) };
+  return JSON.stringify({ error });
 }
 
 /** The answer to a send that waited until a page had handled the message, or failed to. */

@@ -13,13 +13,14 @@ import type { Limits } from '../configuration.ts';
 import type { Metrics } from '../metrics.ts';
 import type { WebhookReceiver } from '../../webhooks/receiver.ts';
 import type { Origins } from '../origins.ts';
+import { addBatch } from './batch.ts';
 import { addCallbacks } from './callbacks.ts';
 import { addCapabilities } from './capabilities.ts';
 import { addHealth } from './health.ts';
 import { addMessages } from './messages.ts';
 import { addWithMethods } from './methods.ts';
 import { addOpenApi, describeOpenApi } from './openapi.ts';
-import { asRingbackError, rawProblem, sendProblem } from './problem.ts';
+import { asRingbackError, placeOf, rawProblem, sendProblem } from './problem.ts';
 import { addTransactions } from './transactions.ts';
 import { drainRest } from './unread-body.ts';
 import { validatorCompiler } from './validate.ts';
@@ -37,6 +38,8 @@ declare module 'fastify' {
     rule?: Rule;
     /** Pages of allowed origins may call this. */
     cors?: true;
+    /** Levels of the body around what `jsonDepth` bounds. Default: none. */
+    outerDepth?: number;
     /** Answers also while the server drains. */
     whileDraining?: true;
     /** What can go wrong here, besides what can go wrong with every request of this rule; for the document. */
@@ -99,6 +102,7 @@ export async function createApp(options: AppOptions): Promise<FastifyInstance> {
         addTransactions(scope, options.api, options.limits);
         addCapabilities(scope, options.api);
         addMessages(scope, options.api);
+        addBatch(scope, options);
         addCallbacks(scope, options);
         addHealth(scope, options);
         addOpenApi(scope);
@@ -140,7 +144,7 @@ function readJson(app: FastifyInstance, maxDepth: number): void {
   app.addContentTypeParser('application/json', { parseAs: 'buffer' }, (request, body, done) => {
     try {
       if (typeof body === 'string' || body.length === 0) return done(null, undefined);
-      const document = parseJsonBytes(body, maxDepth);
+      const document = parseJsonBytes(body, maxDepth + (request.routeOptions.config.outerDepth ?? 0));
       request.document = document;
       // Fastify hands a body of `null` to the validator like none at all.
       if (document.value === null)
@@ -152,9 +156,9 @@ function readJson(app: FastifyInstance, maxDepth: number): void {
   });
 }
 
-/** Decides who may go on before a byte of the body is read. */
+/** Decides who may go on before a byte of the body is read. Like all hooks here it calls back: a promise more a request is dear. */
 function authorize(app: FastifyInstance, { access, draining }: AppOptions): void {
-  app.addHook('onRequest', async (request) => {
+  app.addHook('onRequest', (request, _reply, done) => {
     const { rule, whileDraining } = request.routeOptions.config;
     if (draining.aborted && whileDraining !== true) throw new RingbackError('draining');
     const encoding = request.headers['content-encoding'];
@@ -163,31 +167,40 @@ function authorize(app: FastifyInstance, { access, draining }: AppOptions): void
         detail: 'a compressed body is not taken; send it without Content-Encoding',
       });
     }
-    if (rule === undefined) return;
-    const subject = { transactionId: pathParameter(request, 'id'), callbackSecret: pathParameter(request, 'secret') };
-    request.caller = await access.authorize(request.raw, rule, subject);
+    if (rule === undefined) return done();
+    const goOn = (caller: Caller): void => {
+      request.caller = caller;
+      done();
+    };
+    const caller = access.authorize(request.raw, rule, (parameter) => pathParameter(request, parameter));
+    if (caller instanceof Promise) caller.then(goOn, done);
+    else goOn(caller);
   });
 }
 
 /** On all answers, so that a refusal looks alike wherever it comes from, also where there is nothing. */
 function answerAlike(app: FastifyInstance): void {
-  app.addHook('onSend', async ({ raw }, reply) => {
+  // oxlint-disable-next-line max-params -- Fastify's own form
+  app.addHook('onSend', ({ raw }, reply, payload, done) => {
     drainRest(raw);
-    void reply.headers({ vary: 'Origin', 'x-content-type-options': 'nosniff' });
+    void reply.header('vary', 'Origin').header('x-content-type-options', 'nosniff');
+    done(null, payload);
   });
 }
 
 function observe(app: FastifyInstance, { metrics, logger }: AppOptions): void {
-  app.addHook('onResponse', async (request, reply) => {
+  app.addHook('onResponse', (request, reply, done) => {
     // The pattern, never the path: callback URLs are secrets.
-    const route = request.routeOptions.url ?? 'unknown';
+    const route = patternOf(request);
     const { method } = request;
     const status = reply.statusCode;
+    const ms = reply.elapsedTime;
     metrics.requests.inc({ method, route, status });
-    metrics.requestSeconds.observe({ route }, reply.elapsedTime / 1000);
-    const fields = { event: 'http.request', method, route, status, ms: Math.round(reply.elapsedTime * 10) / 10 };
+    metrics.requestSeconds.observe({ route }, ms / 1000);
+    const fields = { event: 'http.request', method, route, status, ms: Math.round(ms * 10) / 10 };
     if (status < 400) logger.debug(fields);
     else logger.info(fields);
+    done();
   });
 }
 
@@ -197,16 +210,14 @@ function answerError(
 ): void {
   const known = asRingbackError(error);
   if (known.code === 'internal_error') {
-    logger.error({ event: 'http.error', route: request.routeOptions.url, error: describe(error) });
+    logger.error({ event: 'http.error', route: patternOf(request), error: placeOf(error) });
   }
   sendProblem(reply, known);
 }
 
-/** Type and place of an unexpected error, without its message, which may quote the input. */
-function describe(error: unknown): string {
-  if (!(error instanceof Error)) return typeof error;
-  const frames = (error.stack ?? '').split('\n').filter((line) => line.trimStart().startsWith('at '));
-  return [error.name, ...frames.slice(0, 8)].join('\n');
+/** As people write it: where a colon stands for itself, the router has it doubled. */
+function patternOf({ routeOptions }: FastifyRequest): string {
+  return routeOptions.url?.replace('::', ':') ?? 'unknown';
 }
 
 /** The parameter of the path as it was decoded. */

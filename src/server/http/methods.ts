@@ -37,7 +37,11 @@ export function addWithMethods(app: FastifyInstance, options: MethodsOptions, ad
       if (config?.cors === true) url.forPages.add(each);
     }
   });
-  app.addHook('onSend', async (request, reply) => tellOrigin(request, reply, options));
+  // oxlint-disable-next-line max-params -- Fastify's own form
+  app.addHook('onSend', (request, reply, payload, done) => {
+    tellOrigin(request, reply, options);
+    done(null, payload);
+  });
   add();
   isComplete = true;
   for (const [path, url] of urls) addOthers(app, { ...url, path, origins: options.origins });

@@ -9,6 +9,8 @@ const LONGEST_FIELD = 200;
 
 export const validatorCompiler: FastifySchemaCompiler<FastifySchema> = ({ schema, httpPart }) => {
   if (!(schema instanceof z.ZodType)) throw new TypeError('a route schema must be a zod schema');
+  // Whatever stands in a path is a text, which is all that these schemas say.
+  if (httpPart === 'params') return (value: unknown) => ({ value });
   return (value: unknown) => {
     // A body may be left out where nothing in it is required.
     const result = schema.safeParse(httpPart === 'body' ? (value ?? {}) : value);
