@@ -2,15 +2,25 @@
 export { RingbackError, type ErrorCode, type FieldFault } from './errors.ts';
 export type { Logger } from './logger.ts';
 export { ConfigurationError, type RingbackConfiguration } from './server/configuration.ts';
-export { createRingback, type Ack, type Message, type OpenOptions, type Ringback, type RingbackOptions } from './server/embed.ts';
+export {
+  createRingback,
+  type Ack,
+  type BatchMessage,
+  type Message,
+  type OpenOptions,
+  type Ringback,
+  type RingbackOptions,
+} from './server/embed.ts';
 export type { Authenticate, PageRequest } from './server/hub/authentication.ts';
 export type {
+  BatchResult,
   MailboxPageView,
   MessageView,
   ReceiptView,
   SentView,
   TransactionView,
   WireCallback,
+  WireFailure,
   WireOpened,
   WireSettled,
   WireToken,

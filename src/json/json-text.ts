@@ -21,6 +21,11 @@ export interface JsonDocument {
   readonly compact: string;
   /** The member of the top-level object as compact text; of members with one name the last, as `JSON.parse` takes it. */
   member(name: string): string | undefined;
+  /**
+   * The same member of each element of a list, which is itself a member of the top-level object: undefined for an element
+   * that has none. Found in one walk over the list, without parsing it again. Empty where there is no such list.
+   */
+  memberOfEach(list: string, name: string): readonly (string | undefined)[];
 }
 
 const decoder = new TextDecoder('utf-8', { fatal: true });
@@ -53,7 +58,12 @@ export function parseJsonText(text: string, maxDepth: number): JsonDocument {
     throw new JsonTextError('syntax', `the body is not valid JSON${position(error)}`);
   }
   const compact = shape.hasSpace ? withoutSpace(text) : text;
-  return { value, compact, member: (name) => memberOf(compact, name) };
+  return {
+    value,
+    compact,
+    member: (name) => memberOf(compact, name),
+    memberOfEach: (list, name) => memberOfEach(compact, list, name),
+  };
 }
 
 /** The text of the object or array that a text begins with, whatever stands behind it; undefined: none that ends. */
@@ -127,19 +137,56 @@ function withoutSpace(text: string): string {
   return compact + text.slice(from);
 }
 
-/** Walks the members of a compact, valid object. */
 function memberOf(compact: string, name: string): string | undefined {
-  let found: string | undefined;
-  if (!compact.startsWith('{')) return undefined;
+  return compact.startsWith('{') ? lastMember(compact, 0, name).value : undefined;
+}
+
+function memberOfEach(compact: string, list: string, name: string): readonly (string | undefined)[] {
+  let found: (string | undefined)[] = [];
+  if (!compact.startsWith('{')) return found;
   for (let at = 1; compact.charCodeAt(at) === QUOTE;) {
     const keyEnd = endOfString(compact, at);
-    const valueEnd = endOfValue(compact, keyEnd + 2);
-    if (isKey(compact.slice(at, keyEnd + 1), name)) found = compact.slice(keyEnd + 2, valueEnd);
-    at = valueEnd + 1;
+    const isList = isKey(compact.slice(at, keyEnd + 1), list);
+    // Of lists with one name, too, the last counts.
+    if (isList) found = [];
+    at = 1 + (isList ? collectMembers(compact, keyEnd + 2, { name, found }) : endOfValue(compact, keyEnd + 2));
   }
   return found;
 }
 
+interface Collection {
+  readonly name: string;
+  readonly found: (string | undefined)[];
+}
+
+/** Adds that member of each element of the list that begins at `start`; returns the index behind it, or behind what is no list. */
+function collectMembers(compact: string, start: number, { name, found }: Collection): number {
+  if (compact.charCodeAt(start) !== 0x5b) return endOfValue(compact, start);
+  let at = start + 1;
+  while (compact.charCodeAt(at) !== 0x5d) {
+    const isObject = compact.charCodeAt(at) === 0x7b;
+    const { value, end } = isObject ? lastMember(compact, at, name) : { value: undefined, end: endOfValue(compact, at) };
+    found.push(value);
+    at = compact.charCodeAt(end) === 0x2c ? end + 1 : end;
+  }
+  return at + 1;
+}
+
+/** The last member of this name of the compact, valid object that begins at `start`, and the index behind that object. */
+function lastMember(compact: string, start: number, name: string): { readonly value: string | undefined; readonly end: number } {
+  let value: string | undefined;
+  let at = start + 1;
+  while (compact.charCodeAt(at) === QUOTE) {
+    const keyEnd = endOfString(compact, at);
+    const valueEnd = endOfValue(compact, keyEnd + 2);
+    if (isKey(compact.slice(at, keyEnd + 1), name)) value = compact.slice(keyEnd + 2, valueEnd);
+    at = valueEnd + 1;
+  }
+  // An empty object is not walked past its bracket.
+  return { value, end: at === start + 1 ? at + 1 : at };
+}
+
+/** @param quoted as it is written, perhaps with escapes */
 function isKey(quoted: string, name: string): boolean {
   return quoted.includes('\\') ? JSON.parse(quoted) === name : quoted.slice(1, -1) === name;
 }

@@ -2,10 +2,10 @@
  * The operations of the API, for the HTTP routes and for an app that embeds the server alike: limits are kept here, answers
  * are made here. Who may call what is decided before.
  */
-import { RingbackError } from '../errors.ts';
+import { RingbackError, type ErrorCode } from '../errors.ts';
 import { requireBytes } from '../json/require-bytes.ts';
 import type { JsonText } from '../store/store.ts';
-import { isFinal, type Mailbox } from '../transactions/mailbox.ts';
+import { isFinal, type Appended, type Mailbox } from '../transactions/mailbox.ts';
 import type { Opened, Transactions } from '../transactions/transactions.ts';
 import type { Addresses } from './addresses.ts';
 import type { Limits } from './configuration.ts';
@@ -26,6 +26,11 @@ export interface SendInput {
   readonly idempotencyKey?: string | undefined;
   /** How long to wait for the page; capped at 30. Default: not at all. */
   readonly waitSeconds?: number | undefined;
+}
+
+/** One message of a batch. */
+export interface BatchedInput extends Pick<SendInput, 'type' | 'data' | 'id'> {
+  readonly transaction: string;
 }
 
 export interface Answer {
@@ -114,11 +119,11 @@ export class Api {
    * @throws RingbackError data_too_large, invalid_request, and as {@link Mailbox.append}
    */
   async send(transactionId: string, input: SendInput): Promise<Answer> {
-    const { mailbox, limits, metrics } = this.#options;
+    const { mailbox, limits } = this.#options;
     requireBytes(input.data, limits.messageBytes, 'data_too_large');
-    const { message, isDuplicate } = await mailbox.append(transactionId, { ...input, key: idempotencyKey(input) });
-    metrics.messages.inc({ outcome: isDuplicate ? 'duplicate' : 'stored' });
-    if (sendCommitted.hasSubscribers) sendCommitted.publish({ transactionId, sequence: message.sequence });
+    const appended = await mailbox.append(transactionId, { ...input, key: idempotencyKey(input) });
+    this.#count(appended);
+    const { message, isDuplicate } = appended;
     if (!input.waitSeconds) return { status: 202, json: wire.storedJson(message, isDuplicate) };
     const receipt = await mailbox.outcome(transactionId, message.id, {
       withinMs: Math.min(input.waitSeconds, LONGEST_WAIT_SECONDS) * 1000,
@@ -126,6 +131,22 @@ export class Api {
     });
     if (!isFinal(receipt)) return { status: 202, json: wire.storedJson(message, isDuplicate) };
     return { status: 200, json: wire.outcomeJson(receipt, isDuplicate) };
+  }
+
+  /**
+   * Sends each as {@link send} does, and says of each what became of it, in their order. The store is asked for all of them in
+   * one turn, and so has them in one commit: after a crash either all are there or none.
+   *
+   * The SQLite store answers for all messages of a commit or is unavailable for all. Of a store that is unavailable for some
+   * only, those have the error in their own results.
+   * @throws RingbackError store_unavailable, when the store has answered for none
+   */
+  async sendAll(inputs: readonly BatchedInput[]): Promise<readonly (Appended | RingbackError)[]> {
+    const outcomes = await Promise.all(inputs.map((input) => this.#sendOne(input)));
+    const unavailable = outcomes.find((each) => isRefusal(each, 'store_unavailable'));
+    if (unavailable === undefined) return outcomes;
+    if (outcomes.every((each) => isRefusal(each, 'store_unavailable', 'data_too_large'))) throw unavailable;
+    return outcomes;
   }
 
   /**
@@ -169,6 +190,25 @@ export class Api {
     return this.#options.transactions.forget(transactionId);
   }
 
+  /** One of many: a refusal is its outcome. */
+  async #sendOne(input: BatchedInput): Promise<Appended | RingbackError> {
+    const { mailbox, limits } = this.#options;
+    try {
+      requireBytes(input.data, limits.messageBytes, 'data_too_large');
+      const appended = await mailbox.append(input.transaction, input);
+      this.#count(appended);
+      return appended;
+    } catch (error) {
+      if (error instanceof RingbackError) return error;
+      throw error;
+    }
+  }
+
+  #count({ message: { transactionId, sequence }, isDuplicate }: Appended): void {
+    this.#options.metrics.messages.inc({ outcome: isDuplicate ? 'duplicate' : 'stored' });
+    if (sendCommitted.hasSubscribers) sendCommitted.publish({ transactionId, sequence });
+  }
+
   #opened({ id, token, expiresAt }: Opened): wire.WireOpened {
     return {
       id,
@@ -184,6 +224,10 @@ function ttlMs(seconds: number, maxSeconds: number): number {
   if (seconds <= maxSeconds) return seconds * 1000;
   const message = `expected an integer from 1 to ${maxSeconds}`;
   throw new RingbackError('invalid_request', { faults: [{ field: '/ttlSeconds', message }] });
+}
+
+function isRefusal(outcome: Appended | RingbackError, ...codes: readonly ErrorCode[]): outcome is RingbackError {
+  return outcome instanceof RingbackError && codes.includes(outcome.code);
 }
 
 function idempotencyKey({ id, idempotencyKey: key }: SendInput): string | undefined {

@@ -13,20 +13,23 @@ import type { JsonText } from '../store/store.ts';
 import { API_KEY_FORM, isApiKey } from './api-keys.ts';
 import { ConfigurationError, parseConfiguration, type RingbackConfiguration } from './configuration.ts';
 import { shown } from './configuration/configuration-error.ts';
+import { batch } from './http/batch-schemas.ts';
 import { ackBody, messageType, name, newReference } from './http/schemas.ts';
 import { faultsOf } from './http/validate.ts';
 import type { Authenticate } from './hub/authentication.ts';
 import { Mount } from './mount.ts';
 import { assemble, type Assembly } from './ringback.ts';
-import type {
-  MailboxPageView,
-  ReceiptView,
-  SentView,
-  TransactionView,
-  WireCallback,
-  WireOpened,
-  WireSettled,
-  WireToken,
+import {
+  resultsJson,
+  type BatchResult,
+  type MailboxPageView,
+  type ReceiptView,
+  type SentView,
+  type TransactionView,
+  type WireCallback,
+  type WireOpened,
+  type WireSettled,
+  type WireToken,
 } from './wire.ts';
 
 /** The names of the configuration file, and what only code can give. All optional. */
@@ -63,6 +66,17 @@ export interface Message {
   readonly waitSeconds?: number;
 }
 
+/** One of many that are sent at once. */
+export interface BatchMessage {
+  /** The id of the transaction that it is for. */
+  readonly transaction: string;
+  readonly type: string;
+  /** Anything that JSON can say. */
+  readonly data: unknown;
+  /** Makes repeating safe; becomes the id of the message. */
+  readonly id?: string;
+}
+
 export interface Ack {
   readonly sequence: number;
   /** Anything that JSON can say. Not together with an error. */
@@ -86,6 +100,11 @@ export interface Ringback {
   revokeCallback(id: string, callbackId: string): Promise<void>;
   /** Resolves when the message is committed, and with `waitSeconds` when the page has answered or the time is over. */
   send(id: string, message: Message): Promise<SentView>;
+  /**
+   * Sends 1 to 1,000 messages at once, for as many transactions: one commit, and one result for each, in their order. Throws
+   * where one does not fit its schema, or the store can answer for none; then nothing of it was acknowledged.
+   */
+  sendAll(messages: readonly BatchMessage[]): Promise<readonly BatchResult[]>;
   messages(id: string, range?: { readonly after?: number; readonly limit?: number }): Promise<MailboxPageView>;
   /** On behalf of a page that has no connection: it handled everything up to a sequence, or, with `error`, failed that one. */
   acknowledge(id: string, ack: Ack): Promise<void>;
@@ -195,6 +214,15 @@ class Embedded implements Ringback {
     const input = checked(messageOptions, message);
     const { json } = await this.#assembly.api.send(id, { ...input, data: this.#json('/data', input.data) });
     return JSON.parse(json);
+  }
+
+  async sendAll(messages: readonly BatchMessage[]): Promise<readonly BatchResult[]> {
+    const inputs = checked(batch, messages).map((message, index) => ({
+      ...message,
+      data: this.#json(`/${index}/data`, message.data),
+    }));
+    const { results }: { results: BatchResult[] } = JSON.parse(resultsJson(await this.#assembly.api.sendAll(inputs)));
+    return results;
   }
 
   async messages(id: string, range: { readonly after?: number; readonly limit?: number } = {}): Promise<MailboxPageView> {

@@ -8,7 +8,13 @@ import { belowHub } from './http-server.ts';
 import { connectableUrlOf } from './listen-address.ts';
 import type { Assembly } from './ringback.ts';
 
-const PATHS: ReadonlySet<string> = new Set(['/v1/transactions', '/health/live', '/health/ready', '/openapi.json']);
+const PATHS: ReadonlySet<string> = new Set([
+  '/v1/transactions',
+  '/v1/messages:batch',
+  '/health/live',
+  '/health/ready',
+  '/openapi.json',
+]);
 const TRANSACTIONS = '/v1/transactions/';
 const CALLBACKS = '/callbacks/';
 const WEBHOOKS = '/webhooks/';

@@ -74,6 +74,8 @@ for (const { name, create } of obstacles) {
     }
     const refused = answers.length;
     assertUnavailable(await send(backEnd, opened.id, `key-${refused}`));
+    const letters = ['one', 'two'].map((letter) => ({ transaction: opened.id, type: 'note', data: LETTER, id: letter }));
+    assertUnavailable(await backEnd.call('POST', '/v1/messages:batch', { json: { messages: letters } }));
     assertUnavailable(await backEnd.call('POST', '/v1/transactions', { json: {} }));
     assertUnavailable(await backEnd.call('GET', '/health/ready'));
     for (const reference of ['order-7', 'nobody']) assertWebhookUnavailable(await tell(reference));

@@ -20,6 +20,7 @@ async function assertDraining(backEnd: BackEnd, opened: WireOpened): Promise<voi
   for (const [method, path, json] of [
     ['POST', '/v1/transactions', {}],
     ['POST', '/v1/transactions/txn_any/messages', { type: 'note', data: 1 }],
+    ['POST', '/v1/messages:batch', { messages: [{ transaction: 'txn_any', type: 'note', data: 1 }] }],
     ['GET', '/v1/transactions/txn_any', undefined],
     ['GET', '/health/ready', undefined],
   ] as const) {

@@ -1,6 +1,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { createRingback, RingbackError, type Message, type Ringback, type RingbackOptions } from '../../src/index.ts';
+import {
+  createRingback,
+  RingbackError,
+  type BatchMessage,
+  type Message,
+  type Ringback,
+  type RingbackOptions,
+} from '../../src/index.ts';
 import { ManualClock } from '../fixtures/manual-clock.ts';
 import { stores, temporaryFolder } from '../fixtures/server.ts';
 
@@ -59,12 +66,45 @@ for (const store of stores) {
     });
   });
 
+  test(`many messages are sent by one call, and each has its result (${store.name})`, async () => {
+    await using folder = await temporaryFolder();
+    await withRingback({ ...store.at(folder.path), limits: { jsonDepth: 4 } }, async (ringback) => {
+      const [first, second] = [await ringback.open(), await ringback.open()];
+      const results = await ringback.sendAll([
+        { transaction: first.id, type: 'a', data: { __proto__: null, n: 1 }, id: 'x' },
+        { transaction: second.id, type: 'a', data: new Date(0) },
+        { transaction: first.id, type: 'a', data: 2, id: 'x' },
+        { transaction: 'nobody', type: 'a', data: 3 },
+      ]);
+      const made = results[1] !== undefined && 'id' in results[1] ? results[1].id : undefined;
+      assert.deepEqual(results, [
+        { id: 'x', sequence: 1, status: 'stored', duplicate: false },
+        { id: made, sequence: 1, status: 'stored', duplicate: false },
+        { error: { code: 'idempotency_conflict', status: 409, title: 'This idempotency key was used with another body.' } },
+        { error: { code: 'transaction_not_found', status: 404, title: 'There is no such transaction.' } },
+      ]);
+      assert.equal((await ringback.messages(second.id)).messages[0]?.data, '1970-01-01T00:00:00.000Z');
+      const good: BatchMessage = { transaction: first.id, type: 'a', data: 1 };
+      const of = (...more: object[]): Promise<[string, ...string[]]> =>
+        fault(() => ringback.sendAll([good, ...more.map((each) => ({ ...good, ...each }))]));
+      assert.deepEqual(await of({ type: 'no spaces' }, { id: '' }), ['invalid_request', '/1/type', '/2/id']);
+      assert.deepEqual(await of({ data: undefined }), ['invalid_request', '/1/data']);
+      assert.deepEqual(await of({ data: 1n }), ['invalid_request', '/1/data']);
+      assert.deepEqual(await of({ idempotencyKey: 'k' }), ['invalid_request', '/1/idempotencyKey']);
+      assert.deepEqual(await of({ data: [[[[[]]]]] }), ['json_too_deep']);
+      assert.deepEqual(await of(...Array.from({ length: 1_000 }, () => good)), ['invalid_request', '']);
+      assert.deepEqual(await fault(() => ringback.sendAll([])), ['invalid_request', '']);
+      assert.equal((await ringback.transaction(first.id)).lastSequence, 1);
+    });
+  });
+
   test(`close() lets go of the store (${store.name})`, async () => {
     await using folder = await temporaryFolder();
     const first = await createRingback(store.at(folder.path));
     const { id } = await first.open();
     await first.close();
     assert.deepEqual(await fault(() => first.send(id, { type: 'a', data: 1 })), ['store_unavailable']);
+    assert.deepEqual(await fault(() => first.sendAll([{ transaction: id, type: 'a', data: 1 }])), ['store_unavailable']);
     await withRingback(store.at(folder.path), async (second) => {
       const known = await fault(() => second.send(id, { type: 'a', data: 1 }));
       assert.deepEqual(known, [store.name === 'memory' ? 'transaction_not_found' : 'no fault']);

@@ -70,6 +70,12 @@ function goodRequests({ id, accessToken, callbackUrl = '' }: WireOpened, spare: 
       headers: [key, json, ['Prefer', 'wait=0']],
       body: '{"type":"paid","data":null}',
     },
+    {
+      method: 'POST',
+      path: '/v1/messages:batch',
+      headers: [key, json],
+      body: `{"messages":[{"transaction":"${id}","type":"paid","data":[{"data":1}]},{"transaction":"none","type":"a b","data":0,"id":"k"}]}`,
+    },
     { method: 'GET', path: `${path}/messages?after=0&limit=10`, headers: [own] },
     { method: 'GET', path: `${path}/messages/none`, headers: [key] },
     { method: 'POST', path: `${path}/acks`, headers: [own, json], body: '{"sequence":100000,"reply":{"ok":true}}' },

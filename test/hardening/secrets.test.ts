@@ -152,6 +152,10 @@ class Run {
       json: { type: 't', data: 1, id: key },
       headers: { 'idempotency-key': header },
     });
+    await this.refused('POST', '/v1/messages:batch', {
+      ...keyed,
+      json: { messages: [{ transaction: bad, type: `${data} ?`, data, id: key }] },
+    });
     await this.refused('POST', '/v1/transactions', { ...keyed, json: { reference: `${reference}\n`, metadata: data } });
     await this.refused('POST', new URL(callbackUrl).pathname, { raw: `["${data}"]` });
     await this.refused('PUT', new URL(callbackUrl).pathname, { json: { data } });

@@ -17,6 +17,7 @@ const CONTRACT: Readonly<Record<string, readonly string[]>> = {
   'post /v1/transactions/{id}/callbacks': ['201'],
   'delete /v1/transactions/{id}/callbacks/{callbackId}': ['204'],
   'post /v1/transactions/{id}/messages': ['200', '202'],
+  'post /v1/messages:batch': ['200'],
   'get /v1/transactions/{id}/messages': ['200'],
   'post /v1/transactions/{id}/acks': ['204'],
   'get /v1/transactions/{id}/messages/{messageId}': ['200'],

@@ -97,6 +97,41 @@ test('exactly the texts that JSON.parse takes are taken', () => {
   assert.ok(refused > 500, `only ${refused} texts were broken`);
 });
 
+test('the same member of each element of a list is cut out as if each element stood alone', () => {
+  const element = fc.oneof(
+    fc.dictionary(nastyText, fc.oneof(nastyText, fc.jsonValue()), { maxKeys: 4 }),
+    fc.dictionary(fc.constantFrom('data', 'other'), fc.jsonValue()),
+    fc.jsonValue(),
+  );
+  const space = fc.constantFrom('', ' ');
+  fc.assert(
+    fc.property(fc.array(element, { maxLength: 5 }), nastyText, space, (list, other, white) => {
+      const document = parseJsonText(spaced({ before: list, list, after: [{ data: 1 }] }, white), ANY_DEPTH);
+      for (const name of ['data', other]) {
+        const alone = list.map((each) => parseJsonText(JSON.stringify(each), ANY_DEPTH).member(name));
+        assert.deepEqual(document.memberOfEach('list', name), alone);
+      }
+    }),
+    RUNS,
+  );
+});
+
+test('of lists with one name the last counts, and what is no list has no elements', () => {
+  const each = (text: string): unknown => parseJsonText(text, 64).memberOfEach('list', 'data');
+  assert.deepEqual(each('{"list":[{"data":1}],"l\\u0069st":[{"data":2},{}, 3,{"data":4}]}'), ['2', undefined, undefined, '4']);
+  assert.deepEqual(each('{"list":[{"data":1}],"list":{"data":2}}'), []);
+  for (const text of [
+    '{}',
+    '{"list":[]}',
+    '{"list":{"data":1}}',
+    '{"other":[{"data":1}]}',
+    '[{"list":[{"data":1}]}]',
+    '"list"',
+    '1',
+  ])
+    assert.deepEqual(each(text), [], text);
+});
+
 test('what a sender wrote is kept: numbers beyond 2^53, escapes, the order of keys, a key named __proto__', () => {
   const inner =
     '{"z":12345678901234567890,"a":1e400,"b":-0,"c":1.0,"\\u0041":"\\/\\u00e9","__proto__":{"x":[1]},"constructor":null}';
@@ -181,7 +216,9 @@ function quickest(run: () => void): number {
 
 function read(text: string): void {
   try {
-    parseJsonText(text, 64).member('data');
+    const document = parseJsonText(text, 64);
+    document.member('data');
+    document.memberOfEach('data', 'data');
   } catch (error) {
     if (!(error instanceof JsonTextError)) throw error;
   }

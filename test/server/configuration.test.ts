@@ -27,6 +27,7 @@ test('an empty configuration has the defaults of the contract', () => {
     demo: false,
     logLevel: 'info',
     allowTokenInQuery: false,
+    lean: false,
     limits: defaultLimits,
     webhooks: [],
   });
@@ -41,6 +42,7 @@ test('the limits are those of the contract, all finite', () => {
       ttlSecondsMax: 31_536_000,
       anonymousTtlSecondsMax: 86_400,
       messageBytes: 65_536,
+      batchBytes: 8_388_608,
       replyBytes: 8192,
       metadataBytes: 4096,
       jsonDepth: 64,

@@ -43,11 +43,12 @@ export const limitsObject = z.strictObject({
     'Longest life of a transaction that a page opens without a key; at most `ttlSecondsMax`.',
   ),
   messageBytes: limit(65_536, LARGEST_BODY_BYTES, { unit: 'bytes', text: '`data` of one message, as compact JSON.' }),
+  batchBytes: limit(8_388_608, LARGEST_BODY_BYTES, { unit: 'bytes', text: 'Body of a batch of messages, as it is sent.' }),
   replyBytes: limit(8192, LARGEST_BODY_BYTES, { unit: 'bytes', text: 'The reply in an ack, as compact JSON.' }),
   metadataBytes: limit(4096, LARGEST_BODY_BYTES, { unit: 'bytes', text: '`metadata` of a transaction, as compact JSON.' }),
   jsonDepth: limit(64, DEEPEST_JSON, {
     unit: 'levels',
-    text: 'Objects and lists inside each other in a body; the outermost counts 1.',
+    text: 'Objects and lists inside each other in a body, or in one message of a batch; the outermost counts 1.',
   }),
   messagesPerTransaction: limit(100_000, UNBOUNDED, { unit: 'messages', text: 'Messages in one mailbox.' }),
   mailboxBytes: limit(67_108_864, UNBOUNDED, { unit: 'bytes', text: '`data` of all messages in one mailbox.' }),

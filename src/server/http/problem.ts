@@ -38,6 +38,13 @@ export function asRingbackError(error: unknown): RingbackError {
   return new RingbackError('internal_error', { cause: error });
 }
 
+/** Type and place of an unexpected error, without its message, which may quote the input. */
+export function placeOf(error: unknown): string {
+  if (!(error instanceof Error)) return typeof error;
+  const frames = (error.stack ?? '').split('\n').filter((line) => line.trimStart().startsWith('at '));
+  return [error.name, ...frames.slice(0, 8)].join('\n');
+}
+
 function problem(error: RingbackError): { headers: Record<string, string>; body: string } {
   const headers: Record<string, string> = { 'cache-control': 'no-store' };
   // No bearer helps where a signature was asked for.
