@@ -8,6 +8,7 @@ import { serverApiKeys } from './api-key.ts';
 import { CommandFailure } from './failure.ts';
 import { printLine } from './output.ts';
 import { readConfigurationFile } from './serve/configuration-file.ts';
+import { keepHeapSmall } from './serve/heap.ts';
 import { createLogger } from './serve/logger.ts';
 import type { ProcessLogger } from './serve/logger.ts';
 import { explainStart, isStoreInUse } from './serve/start-failure.ts';
@@ -54,6 +55,7 @@ async function run(flags: Readonly<Record<string, FlagValue | undefined>>): Prom
   const sources = { flags, environment: process.env };
   const file = configurationFileName(sources);
   const configuration = resolveConfiguration(file === undefined ? sources : { ...sources, file: readConfigurationFile(file) });
+  if (configuration.lean) keepHeapSmall();
   const logger = createLogger(configuration.logLevel);
   logger.exitOnCrash();
   const stop = new Stop({ drainSeconds: configuration.drainSeconds, clock: systemClock, logger });

@@ -10,6 +10,7 @@ import { MemoryStore } from '../store/memory.ts';
 import { SqliteStore } from '../store/sqlite/sqlite.ts';
 import type { Store, StoreLimits } from '../store/store.ts';
 import { ConnectionTable } from '../transactions/connection-table.ts';
+import { FreshGrants } from '../transactions/fresh-grants.ts';
 import { Mailbox } from '../transactions/mailbox.ts';
 import { Receipts } from '../transactions/receipts.ts';
 import { Sweeper } from '../transactions/sweeper.ts';
@@ -42,14 +43,15 @@ export async function openCore(configuration: Configuration, parts: CoreParts): 
   const backplane = new MemoryBackplane();
   const receipts = new Receipts({ store, clock });
   const connections = new ConnectionTable({ store, clock });
+  const fresh = new FreshGrants(clock);
   const sweeper = new Sweeper({ store, backplane, ...parts });
   return {
     store,
     backplane,
     receipts,
     connections,
-    tickets: new Tickets(store),
-    transactions: new Transactions({ store, backplane, receipts, connections }),
+    tickets: new Tickets({ store, fresh }),
+    transactions: new Transactions({ store, backplane, receipts, connections, fresh }),
     mailbox: new Mailbox({ store, backplane, receipts, clock }),
     async close() {
       for (const part of [sweeper, receipts, connections, backplane, store]) await part[Symbol.asyncDispose]();

@@ -158,7 +158,7 @@ interface EndpointParts {
   readonly authenticate: Authenticate | undefined;
 }
 
-function createEndpoint({ limits, allowTokenInQuery }: Configuration, parts: EndpointParts): Endpoint<Page> {
+function createEndpoint({ limits, allowTokenInQuery, lean }: Configuration, parts: EndpointParts): Endpoint<Page> {
   const { core, origins, logger, clock } = parts;
   const authentication = new HubAuthentication({ ...parts, store: core.store, tickets: core.tickets, allowTokenInQuery });
   // Another one after each start, so that the rows of a node that died are told from those of its successor.
@@ -170,6 +170,7 @@ function createEndpoint({ limits, allowTokenInQuery }: Configuration, parts: End
     onNegotiate: (request, page) => authentication.onNegotiate(request, page),
     isOriginAllowed: (origin) => origins.isAllowed(origin),
     outputLimitBytes: Math.max(LEAST_OUTPUT_BYTES, MESSAGES_IN_OUTPUT * limits.messageBytes),
+    lean,
     clock,
     logger,
   });

@@ -5,33 +5,22 @@
  * Owns the order and completeness of delivery. Knows nothing of SignalR, HTTP or SQL.
  */
 import type { Backplane } from '../backplane/backplane.ts';
-import { Deadline, type Clock, type Timer } from '../clock.ts';
+import type { Clock, Timer } from '../clock.ts';
 import { RingbackError } from '../errors.ts';
 import type { JsonText, MailboxPage, Store, StoredMessage } from '../store/store.ts';
+import type { Expiries, Expiring } from './expiries.ts';
 import { Farewell } from './farewell.ts';
 import type { Receipts } from './receipts.ts';
+import type { Reader } from './reader.ts';
 import { Redelivery } from './redelivery.ts';
+
+export type { ClosedReason, Reader } from './reader.ts';
 
 /** Messages, and bytes of their data, per read; bounds what one reader can hold in memory. */
 const PAGE_SIZE = 100;
 const PAGE_BYTES = 256 * 1024;
 /** When the store cannot answer, it is asked again after this time. */
 const STORE_RETRY_MS = 1_000;
-
-export type ClosedReason = 'settled' | 'expired' | 'forgotten' | 'revoked';
-
-/** What the attachment drives: the page's side of one connection. */
-export interface Reader {
-  /** Hands a message to the transport. False: it was refused, and does not count as delivered. */
-  deliver(message: StoredMessage): boolean;
-  /** False while the transport has enough; {@link Attachment.resume} is called when it has room again. */
-  readonly isWritable: boolean;
-  /** The replay is complete up to here. `reset`: the position asked for lies beyond the mailbox, so all was replayed. */
-  caughtUp(sequence: number, reset: boolean): void;
-  closed(reason: ClosedReason): void;
-  /** Nothing more will come: close the connection, for good. */
-  end(): void;
-}
 
 export interface AttachmentOptions {
   readonly transactionId: string;
@@ -46,10 +35,13 @@ export interface AttachmentContext {
   readonly store: Pick<Store, 'read'>;
   readonly backplane: Pick<Backplane, 'subscribe'>;
   readonly receipts: Receipts;
+  readonly expiries: Expiries;
   readonly clock: Clock;
 }
 
-export class Attachment implements Disposable {
+export class Attachment implements Disposable, Expiring {
+  /** When to look whether the transaction has expired; 0 while that is not waited for. */
+  expiresAt = 0;
   readonly #context: AttachmentContext;
   readonly #options: AttachmentOptions;
   readonly #unsubscribe: () => void;
@@ -63,7 +55,6 @@ export class Attachment implements Disposable {
   #idle = true;
   #isDisposed = false;
   #redelivery: Redelivery | undefined;
-  #expiry: Deadline | undefined;
   #retry: Timer | undefined;
   #ending: Disposable | undefined;
 
@@ -114,22 +105,33 @@ export class Attachment implements Disposable {
     this.#ring();
   }
 
+  /** The transaction is at its end: the store says what follows. */
+  expire(): void {
+    this.expiresAt = 0;
+    this.#ring();
+  }
+
   /** The reader has left. Nothing is called on it any more. */
   [Symbol.dispose](): void {
     if (this.#isDisposed) return;
     this.#isDisposed = true;
-    this.#whenBegun?.resolve();
+    this.#tellBegun();
     this.#unsubscribe();
-    this.#expiry?.[Symbol.dispose]();
+    this.#context.expiries.delete(this);
     this.#redelivery?.[Symbol.dispose]();
     this.#ending?.[Symbol.dispose]();
     this.#retry?.cancel();
   }
 
+  /** An idle reader keeps no promise. */
+  #tellBegun(): void {
+    this.#whenBegun?.resolve();
+    this.#whenBegun = undefined;
+  }
+
   /** Asks the store whether the access token is still good. */
   get #token(): { readonly tokenId?: string } {
-    const { tokenId } = this.#options;
-    return tokenId === undefined ? {} : { tokenId };
+    return this.#options.tokenId === undefined ? {} : { tokenId: this.#options.tokenId };
   }
 
   #requireSent(sequence: number): void {
@@ -228,7 +230,7 @@ export class Attachment implements Disposable {
     const page = await store.read(transactionId, { ...options, after: after ?? 'acked' });
     if (page === undefined) return undefined;
     this.#hasBegun = true;
-    this.#whenBegun?.resolve();
+    this.#tellBegun();
     if (after === undefined) this.#position = page.ackedSequence;
     else if (after <= page.lastSequence) this.#position = after;
     else {
@@ -240,14 +242,12 @@ export class Attachment implements Disposable {
   }
 
   #watchExpiry(page: MailboxPage): void {
-    if (this.#expiry !== undefined || page.state !== 'open') return;
-    const now = this.#context.clock.now();
+    if (this.expiresAt !== 0 || page.state !== 'open') return;
+    const { clock, expiries } = this.#context;
+    const now = clock.now();
     // Where the store's clock is behind ours, it is asked again instead of being believed or spun on.
-    const at = page.expiresAt > now ? page.expiresAt : now + STORE_RETRY_MS;
-    this.#expiry = new Deadline(this.#context.clock, at, () => {
-      this.#expiry = undefined;
-      this.#ring();
-    });
+    this.expiresAt = page.expiresAt > now ? page.expiresAt : now + STORE_RETRY_MS;
+    expiries.add(this);
   }
 
   /** Everything there is has been sent. */

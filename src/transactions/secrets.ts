@@ -1,5 +1,5 @@
 /** Ids and secrets: random, opaque, told apart by their first letters, and kept only as hashes. */
-import { hash, randomBytes, randomFillSync } from 'node:crypto';
+import { hash, randomFillSync } from 'node:crypto';
 
 /** What a secret grants, as its prefix says; secret scanners and people then know what they found. */
 export type SecretKind = 'access-token' | 'ticket' | 'callback' | 'api-key';
@@ -15,9 +15,26 @@ const SECRET_BYTES = 32;
 /** Ids grant nothing, but a guess must not hit one either. */
 const ID_BYTES = 18;
 
+/** Random bytes, fetched many at a time: a call for each id and secret would be dear. */
+const pool = Buffer.alloc(SECRET_BYTES * 256);
+let used = pool.length;
+
+/** Base64url. What was taken is wiped: a secret lies about no longer than its owner keeps it. */
+function randomText(bytes: number): string {
+  if (used + bytes > pool.length) {
+    randomFillSync(pool);
+    used = 0;
+  }
+  const start = used;
+  used += bytes;
+  const text = pool.toString('base64url', start, used);
+  pool.fill(0, start, used);
+  return text;
+}
+
 /** A new secret of 256 random bits. Safe in URLs and headers as it stands. */
 export function newSecret(kind: SecretKind): string {
-  return PREFIXES[kind] + randomBytes(SECRET_BYTES).toString('base64url');
+  return PREFIXES[kind] + randomText(SECRET_BYTES);
 }
 
 /** SHA-256, base64url. Enough for random input: there is nothing to guess that a slow hash could protect. */
@@ -30,17 +47,7 @@ export function looksLike(kind: SecretKind, text: string): boolean {
   return text.startsWith(PREFIXES[kind]);
 }
 
-/** Random bytes for ids, fetched many at a time: a message costs one id, and a call for each would be dear. */
-const pool = Buffer.alloc(ID_BYTES * 256);
-let used = pool.length;
-
 /** `txn_…`, `msg_…`: 144 random bits. */
 export function newId(prefix: 'txn' | 'msg' | 'tok' | 'cbk'): string {
-  if (used === pool.length) {
-    randomFillSync(pool);
-    used = 0;
-  }
-  const start = used;
-  used += ID_BYTES;
-  return `${prefix}_${pool.toString('base64url', start, used)}`;
+  return `${prefix}_${randomText(ID_BYTES)}`;
 }

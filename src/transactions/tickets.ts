@@ -3,6 +3,7 @@
  * has attached with it, within a minute; from then on for that connection alone.
  */
 import type { Store } from '../store/store.ts';
+import type { FreshGrants } from './fresh-grants.ts';
 import { hashSecret, newSecret } from './secrets.ts';
 
 const TICKET_TTL_MS = 60_000;
@@ -10,7 +11,7 @@ const TICKET_TTL_MS = 60_000;
 export interface PageIdentity {
   readonly transactionId: string;
   /** The access token; absent where the app authenticated the page itself. */
-  readonly tokenId?: string;
+  readonly tokenId?: string | undefined;
 }
 
 /** A ticket as it was found. */
@@ -20,29 +21,49 @@ export interface Ticket extends PageIdentity {
   readonly connectionId?: string;
 }
 
-export class Tickets {
-  readonly #store: Pick<Store, 'addTicket' | 'findTicket' | 'bindTicket'>;
+export interface TicketsOptions {
+  readonly store: Pick<Store, 'addTicket' | 'findTicket' | 'bindTicket' | 'findToken'>;
+  readonly fresh: FreshGrants;
+}
 
-  constructor(store: Pick<Store, 'addTicket' | 'findTicket' | 'bindTicket'>) {
+export class Tickets {
+  readonly #store: TicketsOptions['store'];
+  readonly #fresh: FreshGrants;
+
+  constructor({ store, fresh }: TicketsOptions) {
     this.#store = store;
+    this.#fresh = fresh;
+  }
+
+  /**
+   * Who may ask for a ticket with this access token; {@link issue} then decides, since the token may be gone by now.
+   * @throws RingbackError store_unavailable
+   */
+  async holder(tokenHash: string): Promise<PageIdentity | undefined> {
+    return this.#fresh.take(tokenHash) ?? (await this.#store.findToken(tokenHash));
   }
 
   /** A new ticket, committed; undefined when the transaction or the token is gone. @throws RingbackError store_unavailable */
   async issue({ transactionId, tokenId }: PageIdentity): Promise<string | undefined> {
     const ticket = newSecret('ticket');
+    const hash = hashSecret(ticket);
     const isIssued = await this.#store.addTicket({
-      hash: hashSecret(ticket),
+      hash,
       transactionId,
       ttlMs: TICKET_TTL_MS,
       ...(tokenId !== undefined && { tokenId }),
     });
-    return isIssued ? ticket : undefined;
+    if (!isIssued) return undefined;
+    this.#fresh.remember(hash, { transactionId, tokenId });
+    return ticket;
   }
 
-  /** Undefined: never issued, too late, or dead with its token. @throws RingbackError store_unavailable */
-  async find(ticket: string): Promise<Ticket | undefined> {
-    const hash = hashSecret(ticket);
-    const record = await this.#store.findTicket(hash);
+  /**
+   * Undefined: never issued, too late, or dead with its token. One that is found may be so a moment later: {@link bind}
+   * decides. @throws RingbackError store_unavailable
+   */
+  async find(hash: string): Promise<Ticket | undefined> {
+    const record = this.#fresh.take(hash) ?? (await this.#store.findTicket(hash));
     return record === undefined ? undefined : { ...record, hash };
   }
 

@@ -5,6 +5,7 @@ import type { Backplane } from '../backplane/backplane.ts';
 import { RingbackError } from '../errors.ts';
 import type { Capability, JsonText, Store, TransactionRecord, TransactionState } from '../store/store.ts';
 import type { ConnectionTable } from './connection-table.ts';
+import type { FreshGrants } from './fresh-grants.ts';
 import type { Receipts } from './receipts.ts';
 import { hashSecret, newId, newSecret } from './secrets.ts';
 
@@ -13,6 +14,7 @@ export interface TransactionsOptions {
   readonly backplane: Pick<Backplane, 'ring'>;
   readonly receipts: Receipts;
   readonly connections: ConnectionTable;
+  readonly fresh: FreshGrants;
 }
 
 export interface OpenRequest {
@@ -48,11 +50,12 @@ export class Transactions {
   async open(request: OpenRequest): Promise<Opened> {
     const id = newId('txn');
     const token = grant('access-token');
+    const access = capability(token);
     const callback = request.anonymousOrigin === undefined ? grant('callback') : undefined;
     const result = await this.#options.store.open({
       id,
       ttlMs: request.ttlMs,
-      token: capability(token),
+      token: access,
       ...(callback !== undefined && { callback: capability(callback) }),
       ...(request.reference !== undefined && { reference: request.reference }),
       ...(request.metadata !== undefined && { metadata: request.metadata }),
@@ -60,6 +63,7 @@ export class Transactions {
     });
     if (result.outcome === 'reference_taken') throw new RingbackError('reference_taken');
     if (result.outcome === 'full') throw new RingbackError('too_many_transactions');
+    this.#options.fresh.remember(access.hash, { transactionId: id, tokenId: token.id });
     return { id, expiresAt: result.expiresAt, token, callback };
   }
 
@@ -121,6 +125,7 @@ export class Transactions {
     try {
       return await change;
     } finally {
+      this.#options.fresh.drop(transactionId);
       this.#options.backplane.ring(transactionId);
     }
   }

@@ -10,6 +10,8 @@ import { silentLogger } from '../../src/logger.ts';
 import type { Store, StoredMessage } from '../../src/store/store.ts';
 import { Attachment, type ClosedReason, type Reader } from '../../src/transactions/attachment.ts';
 import { ConnectionTable } from '../../src/transactions/connection-table.ts';
+import { Expiries } from '../../src/transactions/expiries.ts';
+import { FreshGrants } from '../../src/transactions/fresh-grants.ts';
 import { Mailbox } from '../../src/transactions/mailbox.ts';
 import { Receipts } from '../../src/transactions/receipts.ts';
 import { Sweeper } from '../../src/transactions/sweeper.ts';
@@ -79,7 +81,12 @@ class Life {
     const parts = { store: this.store, backplane: this.backplane, clock: this.#mortal() };
     this.receipts = new Receipts(parts);
     this.connections = new ConnectionTable(parts);
-    this.transactions = new Transactions({ ...parts, receipts: this.receipts, connections: this.connections });
+    this.transactions = new Transactions({
+      ...parts,
+      receipts: this.receipts,
+      connections: this.connections,
+      fresh: new FreshGrants(parts.clock),
+    });
     this.mailbox = new Mailbox({ ...parts, receipts: this.receipts });
     this.sweeper = new Sweeper({ ...parts, logger: silentLogger, onUnclaimed });
   }
@@ -191,7 +198,10 @@ export class World {
     const row = { id, transactionId: options.transactionId, node: 'node', transport: 'WebSockets', since: this.clock.now() };
     life.connections.add(row);
     const { store, backplane, receipts, clock } = life;
-    this.connected.set(id, { reader, attachment: new Attachment({ ...options, reader }, { store, backplane, receipts, clock }) });
+    this.connected.set(id, {
+      reader,
+      attachment: new Attachment({ ...options, reader }, { store, backplane, receipts, clock, expiries: new Expiries(clock) }),
+    });
     return id;
   }
 

@@ -12,8 +12,15 @@ export interface HubServer<P> extends AsyncDisposable {
   readonly port: number;
 }
 
+let isLean = false;
+
+/** For all that this process starts without a choice of its own. */
+export function leanByDefault(): void {
+  isLean = true;
+}
+
 export async function startHubServer<P>(options: EndpointOptions<P>): Promise<HubServer<P>> {
-  const endpoint = new Endpoint<P>(options);
+  const endpoint = new Endpoint<P>({ lean: isLean, ...options });
   const server = createServer((request, response) => {
     const { pathname } = new URL(request.url ?? '/', 'http://localhost');
     endpoint.handle(request, response, pathname.replace(/^\/hub/, ''));

@@ -5,6 +5,8 @@ import { MemoryStore } from '../../src/store/memory.ts';
 import type { MailboxPage, ReadOptions, StoredMessage } from '../../src/store/store.ts';
 import { Attachment, type ClosedReason, type Reader } from '../../src/transactions/attachment.ts';
 import { ConnectionTable } from '../../src/transactions/connection-table.ts';
+import { Expiries } from '../../src/transactions/expiries.ts';
+import { FreshGrants } from '../../src/transactions/fresh-grants.ts';
 import { Mailbox } from '../../src/transactions/mailbox.ts';
 import { Receipts } from '../../src/transactions/receipts.ts';
 import { Transactions, type Opened } from '../../src/transactions/transactions.ts';
@@ -58,9 +60,9 @@ function createParts() {
   const backplane = new MemoryBackplane();
   const receipts = new Receipts({ store, clock });
   const connections = new ConnectionTable({ store, clock });
-  const transactions = new Transactions({ store, backplane, receipts, connections });
+  const transactions = new Transactions({ store, backplane, receipts, connections, fresh: new FreshGrants(clock) });
   const mailbox = new Mailbox({ store, backplane, receipts, clock });
-  return { clock, store, backplane, receipts, transactions, mailbox };
+  return { clock, store, backplane, receipts, transactions, mailbox, expiries: new Expiries(clock) };
 }
 
 type Parts = ReturnType<typeof createParts>;
@@ -93,10 +95,9 @@ export class World {
   }
 
   attach(after?: number): Attachment {
-    const { clock, backplane, receipts } = this.parts;
     const store = { read: (id: string, options: ReadOptions) => this.#read(id, options) };
     const tokenId = this.opened.token.id;
-    return new Attachment({ transactionId: this.id, tokenId, after, reader: this.reader }, { store, clock, backplane, receipts });
+    return new Attachment({ transactionId: this.id, tokenId, after, reader: this.reader }, { ...this.parts, store });
   }
 
   async append(): Promise<void> {

@@ -10,6 +10,7 @@ import { parseConfiguration, type RingbackConfiguration } from '../../src/server
 import { openCore, type Core } from '../../src/server/core.ts';
 import type { StoredMessage } from '../../src/store/store.ts';
 import { Attachment, type Reader } from '../../src/transactions/attachment.ts';
+import { Expiries } from '../../src/transactions/expiries.ts';
 import { WebhookReceiver } from '../../src/webhooks/receiver.ts';
 import { sign } from '../../src/webhooks/sign.ts';
 import { Page } from '../fixtures/page.ts';
@@ -129,7 +130,7 @@ class CoreScene implements Scene {
 
   async attach(): Promise<void> {
     const options = { transactionId: await this.#opened.promise, reader: this.#page };
-    this.#attachment = new Attachment(options, { ...this.#core, clock: systemClock });
+    this.#attachment = new Attachment(options, { ...this.#core, clock: systemClock, expiries: new Expiries(systemClock) });
     await this.#attachment.begun();
   }
 

@@ -34,6 +34,8 @@ export interface Configuration {
   readonly demo: boolean;
   readonly logLevel: LogLevel;
   readonly allowTokenInQuery: boolean;
+  /** Spends less memory on an idle connection; the process that serves also gets other flags for it. */
+  readonly lean: boolean;
   readonly limits: Limits;
   readonly webhooks: readonly WebhookSource[];
 }

@@ -108,6 +108,12 @@ export const configurationSchema = z.strictObject({
     text: 'Accept an access token in the query of /hub, where proxies may log it.',
     default: 'off',
   }),
+  lean: withDefault(switchSchema, false, {
+    flag: 'lean',
+    kind: 'switch',
+    text: 'Spend less memory on an idle connection and more processor time on collecting garbage.',
+    default: 'off',
+  }),
   azureSignalr: optional(future, {
     flag: 'azure-signalr',
     argument: '<connection string>',

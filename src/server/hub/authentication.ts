@@ -60,11 +60,12 @@ export class HubAuthentication {
   }
 
   /** Swaps the access token for a ticket; the client uses that from here on. A ticket is its own successor. */
-  async onNegotiate(_request: EndpointRequest<Page>, page: Page): Promise<NegotiateAdditions> {
+  async onNegotiate(_request: EndpointRequest<Page>, page: Page): Promise<NegotiateAdditions | Refusal> {
     if (page.ticketHash !== undefined) return {};
     const { transactionId, tokenId } = page;
-    const ticket = await this.#options.tickets.issue(tokenId === undefined ? { transactionId } : { transactionId, tokenId });
-    return ticket === undefined ? {} : { accessToken: ticket };
+    const ticket = await this.#options.tickets.issue({ transactionId, tokenId });
+    // Revoked or forgotten since it was looked at.
+    return ticket === undefined ? unauthorized : { accessToken: ticket };
   }
 
   async #authenticate(request: EndpointRequest<Page>): Promise<Authentication<Page>> {
@@ -73,7 +74,11 @@ export class HubAuthentication {
     const after = afterOf(request.url);
     if (after === 'invalid') return { status: 400, body: 'expected ?after=<position>, an integer of at least 0' };
     const identity = await this.#identify(request);
-    if (identity !== undefined) return { principal: { ...identity, after } };
+    if (identity !== undefined) {
+      const { transactionId, tokenId, credentialHash, ticketHash } = identity;
+      // Written out: an object made by spreading would be twice as large, for as long as the page is connected.
+      return { principal: { transactionId, tokenId, credentialHash, ticketHash, after } };
+    }
     // Nothing shown is nothing guessed; but what an app's own handler looks at cannot be told from here.
     const hasShown = this.#credentialOf(request) !== undefined || this.#options.authenticate !== undefined;
     if (hasShown) await this.#options.access.countFailure(request.incoming);
@@ -97,8 +102,8 @@ export class HubAuthentication {
     const hash = hashSecret(credential);
     const known = request.connection?.principal;
     if (known !== undefined && known.credentialHash === hash) return known;
-    if (looksLike('ticket', credential)) return (await this.#byTicket(request, credential)) ?? this.#askApp(request);
-    return this.#options.authenticate === undefined ? this.#byToken(hash) : this.#askApp(request);
+    if (looksLike('ticket', credential)) return (await this.#byTicket(request, hash)) ?? this.#askApp(request);
+    return this.#options.authenticate === undefined ? this.#byToken(request, hash) : this.#askApp(request);
   }
 
   /** From the header; from the query only where a browser cannot set headers, and then only what is made for it. */
@@ -111,16 +116,18 @@ export class HubAuthentication {
     return undefined;
   }
 
-  async #byTicket({ connection }: EndpointRequest<Page>, ticket: string): Promise<Identity | undefined> {
-    const found = await this.#options.tickets.find(ticket);
+  async #byTicket({ connection }: EndpointRequest<Page>, hash: string): Promise<Identity | undefined> {
+    const found = await this.#options.tickets.find(hash);
     if (found === undefined) return undefined;
     if (found.connectionId !== undefined && found.connectionId !== connection?.id) return undefined;
     return { transactionId: found.transactionId, tokenId: found.tokenId, credentialHash: found.hash, ticketHash: found.hash };
   }
 
-  async #byToken(hash: string): Promise<Identity | undefined> {
-    const token = await this.#options.store.findToken(hash);
-    return token && { ...token, credentialHash: hash, ticketHash: undefined };
+  async #byToken({ kind }: EndpointRequest<Page>, hash: string): Promise<Identity | undefined> {
+    const { tickets, store } = this.#options;
+    const token = await (kind === 'negotiate' ? tickets.holder(hash) : store.findToken(hash));
+    if (token === undefined) return undefined;
+    return { transactionId: token.transactionId, tokenId: token.tokenId, credentialHash: hash, ticketHash: undefined };
   }
 
   /** Only where the page begins: whoever has a connection already shows the ticket that it was given for it. */

@@ -8,8 +8,9 @@ import { byteLength, JsonTextError, parseJsonText } from '../../json/json-text.t
 import type { Logger } from '../../logger.ts';
 import { Hub, HubError } from '../../signalr/index.ts';
 import type { JsonText, Store } from '../../store/store.ts';
-import { Attachment } from '../../transactions/attachment.ts';
+import { Attachment, type AttachmentContext } from '../../transactions/attachment.ts';
 import type { ConnectionTable } from '../../transactions/connection-table.ts';
+import { Expiries } from '../../transactions/expiries.ts';
 import type { Receipts } from '../../transactions/receipts.ts';
 import type { Tickets } from '../../transactions/tickets.ts';
 import type { Limits } from '../configuration.ts';
@@ -53,9 +54,11 @@ export function createPageHub(options: PageHubOptions): Hub<Page, Attachment> {
 
 class Pages {
   readonly #options: PageHubOptions;
+  readonly #context: AttachmentContext;
 
   constructor(options: PageHubOptions) {
     this.#options = options;
+    this.#context = { ...options, expiries: new Expiries(options.clock) };
   }
 
   /** Ties the ticket to this connection before the handshake is answered: from then on it is good for nothing else. */
@@ -73,21 +76,13 @@ class Pages {
 
   /** No ack is looked at before it is known where the page stands; messages may be on their way to it before that. */
   async attach(connection: PageConnection): Promise<void> {
-    const { metrics, logger, connections, node, clock } = this.#options;
+    const { logger, connections, node, clock } = this.#options;
     const { transactionId, tokenId, after } = connection.principal;
-    const reader = new PageReader({
-      connection,
-      clock,
-      onDelivery: () => metrics.deliveries.inc(),
-      onMisrouted: () => {
-        logger.error({ event: 'message.misrouted', connectionId: connection.id });
-        connection.close();
-      },
-    });
+    const reader = new PageReader(connection, this.#options);
     connections.add({ id: connection.id, transactionId, node, transport: connection.transport, since: clock.now() });
-    const attachment = new Attachment({ transactionId, tokenId, after, reader }, this.#options);
+    const attachment = new Attachment({ transactionId, tokenId, after, reader }, this.#context);
     connection.items = attachment;
-    connection.onWritable = () => attachment.resume();
+    connection.onWritable = resume;
     logger.debug({ event: 'page.attached', transactionId, connectionId: connection.id, transport: connection.transport });
     await attachment.begun();
   }
@@ -140,6 +135,10 @@ class Pages {
     const bytes = byteLength(text);
     if (bytes > replyBytes) throw new HubError(`reply_too_large: it has ${bytes} bytes, at most ${replyBytes} are taken`);
   }
+}
+
+function resume(this: PageConnection): void {
+  this.items?.resume();
 }
 
 function attachmentOf(page: PageConnection): Attachment {

@@ -31,11 +31,13 @@ export class Dispatcher<P, Items> {
   /** Absent while empty. */
   #queue: Call<P, Items>[] | undefined;
   #running = 0;
-  #isOpen = false;
+  #isOpen: boolean;
 
-  constructor(settings: HubSettings<P, Items>, caller: Caller<P, Items>) {
+  /** @param isOpen whether calls may run already, see {@link open} */
+  constructor(settings: HubSettings<P, Items>, caller: Caller<P, Items>, isOpen: boolean) {
     this.#settings = settings;
     this.#caller = caller;
+    this.#isOpen = isOpen;
   }
 
   get isFull(): boolean {

@@ -29,8 +29,8 @@ export interface HubConnection<P, Items = unknown> {
   sendPrepared(invocation: PreparedInvocation): void;
   /** False while the client reads too slowly. What is sent nevertheless counts against a cap, beyond which it is disconnected. */
   readonly isWritable: boolean;
-  /** Set by the app: called when {@link isWritable} has become true again. */
-  onWritable: (() => void) | undefined;
+  /** Set by the app: called, on this very object, when {@link isWritable} has become true again. */
+  onWritable: ((this: HubConnection<P, Items>) => void) | undefined;
   /** Sends Close after what was sent before it, then ends the transport. */
   close(options?: CloseOptions): void;
   readonly isClosed: boolean;

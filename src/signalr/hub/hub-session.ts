@@ -15,9 +15,10 @@ import { chooseProtocol } from './choose-protocol.ts';
 import { ClientTimeout } from './client-timeout.ts';
 import { type Caller, Dispatcher } from './dispatcher.ts';
 import { closedWithError, faultText, handshakeCanceled, handshakeFailed } from './fault-text.ts';
-import type { CloseOptions } from './hub-connection.ts';
+import type { CloseOptions, HubConnection } from './hub-connection.ts';
 import { HubError } from './hub-error.ts';
 import type { HubSettings } from './hub-options.ts';
+import { logFault } from './log-fault.ts';
 import type { PreparedInvocation } from './prepared-invocation.ts';
 
 /**
@@ -29,11 +30,12 @@ type State = 'shaking' | 'greeting' | 'connecting' | 'open' | 'closed';
 export class HubSession<P, Items> implements Application, Caller<P, Items> {
   readonly transport: TransportName;
   items: Items | undefined;
-  onWritable: (() => void) | undefined;
+  onWritable: ((this: HubConnection<P, Items>) => void) | undefined;
   readonly #settings: HubSettings<P, Items>;
   readonly #connection: Connection<P>;
-  readonly #dispatcher: Dispatcher<P, Items>;
-  readonly #reader = new FrameReader();
+  /** Made by the first call, as the reader is by the first bytes: most connections idle, and hold neither. */
+  #dispatcher: Dispatcher<P, Items> | undefined;
+  #reader: FrameReader | undefined;
   #state: State = 'shaking';
   #protocol: HubProtocol | undefined;
   /** Until the handshake is done: when the session began. */
@@ -52,7 +54,6 @@ export class HubSession<P, Items> implements Application, Caller<P, Items> {
     this.#settings = settings;
     this.#connection = connection;
     this.transport = transport;
-    this.#dispatcher = new Dispatcher(settings, this);
     this.#lastPingAt = this.#lastReceivedAt = settings.clock.now();
   }
 
@@ -96,12 +97,11 @@ export class HubSession<P, Items> implements Application, Caller<P, Items> {
   }
 
   onRoom(): void {
-    if (!this.#isHeld || this.#dispatcher.isFull || this.#state === 'closed') return;
-    this.#release();
+    if (this.#isHeld && !this.#isFull && this.#state !== 'closed') this.#release();
   }
 
   receive(chunk: Buffer): void {
-    this.#reader.append(chunk);
+    (this.#reader ??= new FrameReader()).append(chunk);
     this.#read();
   }
 
@@ -146,8 +146,8 @@ export class HubSession<P, Items> implements Application, Caller<P, Items> {
   #end(): void {
     if (this.#state === 'closed') return;
     this.#state = 'closed';
-    this.#reader.clear();
-    this.#dispatcher.close();
+    this.#reader = undefined;
+    this.#dispatcher?.close();
     this.#connection.close();
   }
 
@@ -155,7 +155,7 @@ export class HubSession<P, Items> implements Application, Caller<P, Items> {
   #read(): void {
     try {
       while (this.#isReading) {
-        const frame = this.#reader.next(this.#protocol?.findFrame ?? findTextFrame, this.#settings.maximumReceiveMessageSize);
+        const frame = this.#reader?.next(this.#protocol?.findFrame ?? findTextFrame, this.#settings.maximumReceiveMessageSize);
         if (frame === undefined) break;
         if (this.#protocol === undefined) this.#shakeHands(frame);
         else this.#take(this.#protocol.parse(frame));
@@ -165,7 +165,8 @@ export class HubSession<P, Items> implements Application, Caller<P, Items> {
       else this.#cancelHandshake(error);
       return;
     }
-    if (this.#state !== 'greeting' && !this.#dispatcher.isFull) return;
+    if (this.#reader?.isEmpty === true) this.#reader = undefined;
+    if (this.#state !== 'greeting' && !this.#isFull) return;
     this.#isHeld = true;
     this.#connection.pause();
   }
@@ -179,7 +180,11 @@ export class HubSession<P, Items> implements Application, Caller<P, Items> {
   }
 
   get #isReading(): boolean {
-    return this.#state === 'shaking' || (this.#isTalking && !this.#dispatcher.isFull);
+    return this.#state === 'shaking' || (this.#isTalking && !this.#isFull);
+  }
+
+  get #isFull(): boolean {
+    return this.#dispatcher?.isFull === true;
   }
 
   #take(message: HubMessage | undefined): void {
@@ -187,7 +192,7 @@ export class HubSession<P, Items> implements Application, Caller<P, Items> {
     switch (message?.type) {
       case MessageType.invocation:
       case MessageType.streamInvocation:
-        this.#dispatcher.accept(message);
+        (this.#dispatcher ??= new Dispatcher(this.#settings, this, this.#state === 'open')).accept(message);
         break;
       case MessageType.ping:
         this.#hasPinged = true;
@@ -266,7 +271,7 @@ export class HubSession<P, Items> implements Application, Caller<P, Items> {
     this.#isConnected = true;
     if (this.#state === 'connecting') {
       this.#state = 'open';
-      this.#dispatcher.open();
+      this.#dispatcher?.open();
     } else if (this.#hasEnded) {
       await this.#disconnect();
     }
@@ -289,11 +294,7 @@ export class HubSession<P, Items> implements Application, Caller<P, Items> {
     }
   }
 
-  /** What clients do wrong is told without their data; what the app does wrong, with all that helps to find it. */
   #log(event: string, error: unknown): void {
-    const { logger } = this.#settings;
-    const isForeseen = error instanceof ProtocolError || error instanceof HubError || error instanceof ClientTimeout;
-    if (isForeseen) logger.info({ event, connectionId: this.id, reason: error.message }, 'a hub connection ended early');
-    else logger.warn({ event, connectionId: this.id, err: error }, 'the app failed on a hub connection');
+    logFault(this.#settings.logger, { event, connectionId: this.id, error });
   }
 }

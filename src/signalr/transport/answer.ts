@@ -1,9 +1,13 @@
 /**
  * Plain HTTP answers in the shape the official server gives them, its texts included.
  */
-import type { OutgoingHttpHeaders, ServerResponse } from 'node:http';
+import { hash } from 'node:crypto';
+import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
 import type { TransportName } from '../protocol/negotiate.ts';
 import type { Refusal } from './endpoint-options.ts';
+
+const ACCEPT_SUFFIX = '258EAFA5-E914-47DA-95CA-C5AB0DC85B11';
 
 /** On everything that answers a poll, so that no cache ever repeats one. */
 export const noCache = {
@@ -82,4 +86,16 @@ export function refuseOtherUser(response: ServerResponse, headers: OutgoingHttpH
 /** Draining, or full. */
 export function refuseUnavailable(response: ServerResponse): void {
   answerEmpty(response, 503, { 'Retry-After': 5 });
+}
+
+/** What `ws` does when it accepts an upgrade, whose key was checked before. @see RFC 6455, section 4.2.2 */
+export function acceptUpgrade(
+  { headers }: IncomingMessage,
+  socket: Socket,
+  addedHeaders: readonly (readonly [string, string])[],
+): void {
+  const accept = hash('sha1', `${headers['sec-websocket-key'] ?? ''}${ACCEPT_SUFFIX}`, 'base64');
+  let answer = `HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ${accept}\r\n`;
+  for (const [name, value] of addedHeaders) answer += `${name}: ${value}\r\n`;
+  socket.write(`${answer}\r\n`, 'latin1');
 }

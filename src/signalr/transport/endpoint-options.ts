@@ -75,12 +75,18 @@ export interface EndpointOptions<P> extends Partial<EndpointLimits> {
   authenticate(request: EndpointRequest<P>): Authentication<P> | Promise<Authentication<P>>;
   /** False: a later request of a connection is answered 403. Default: everybody is the same. */
   isSameUser?(connected: P, requesting: P): boolean;
-  onNegotiate?(request: EndpointRequest<P>, principal: P): NegotiateAdditions | Promise<NegotiateAdditions>;
+  /** A refusal: no connection is made. */
+  onNegotiate?(request: EndpointRequest<P>, principal: P): NegotiateAdditions | Refusal | Promise<NegotiateAdditions | Refusal>;
   /**
    * These origins get CORS headers with credentials and answers to preflights; others get none, and their WebSocket
    * upgrades are answered 403. Absent: no CORS headers, and upgrades from anywhere.
    */
   isOriginAllowed?(origin: string): boolean;
+  /**
+   * An idle WebSocket holds no object of `ws`: plain frames are read by hand, and `ws` comes with the first of another kind
+   * (fragmented, a ping, larger than 64 KiB, or not whole in one read). Default false.
+   */
+  readonly lean?: boolean;
   readonly clock?: Clock;
   readonly logger?: Logger;
 }
@@ -107,6 +113,7 @@ const builtTransports: readonly TransportName[] = ['WebSockets', 'LongPolling'];
 export type EndpointSettings<P> = EndpointOptions<P> &
   EndpointLimits & {
     readonly transports: readonly TransportName[];
+    readonly lean: boolean;
     readonly clock: Clock;
     readonly logger: Logger;
   };
@@ -120,6 +127,7 @@ export function resolveEndpointOptions<P>(options: EndpointOptions<P>): Endpoint
   const settings = {
     clock: systemClock,
     logger,
+    lean: false,
     ...defaultLimits,
     ...options,
     // A method of the options may be inherited, which spreading does not copy.

@@ -36,7 +36,8 @@ export class HttpConnection<P> implements Connection<P> {
   transferFormat: TransferFormat = 'Text';
   readonly #token: string;
   readonly #surroundings: Surroundings<P>;
-  readonly #createdAt: number;
+  /** Until a transport has come. */
+  #createdAt: number | undefined;
   #principal: P;
   #request: string | undefined;
   #state: 'open' | 'closing' | 'gone' = 'open';
@@ -101,6 +102,7 @@ export class HttpConnection<P> implements Connection<P> {
   }
 
   connect({ transport, principal, request }: ConnectOptions<P>): void {
+    this.#createdAt = undefined;
     this.#transport = transport;
     this.#principal = principal;
     this.#request = request;
@@ -206,7 +208,7 @@ export class HttpConnection<P> implements Connection<P> {
 
   heartbeat(now: number): void {
     const { disconnectTimeoutMs } = this.#surroundings.settings;
-    if (this.#transport === undefined && now - this.#createdAt >= disconnectTimeoutMs) this.finish(undefined);
+    if (this.#createdAt !== undefined && now - this.#createdAt >= disconnectTimeoutMs) this.finish(undefined);
     this.#transport?.heartbeat(now);
     if (this.#state === 'open') this.#guard(() => this.#application?.heartbeat(now));
   }

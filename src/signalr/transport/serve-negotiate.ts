@@ -3,7 +3,7 @@
  */
 import { chooseVersion, createConnectionId, negotiateAnswer } from '../protocol/negotiate.ts';
 import { admit, type Exchange } from './admit.ts';
-import { answerJson, refuseUnavailable } from './answer.ts';
+import { answerJson, answerRefusal, refuseUnavailable } from './answer.ts';
 import { HttpConnection, type Surroundings } from './http-connection.ts';
 import { queryValues } from './request.ts';
 
@@ -21,6 +21,10 @@ export async function serveNegotiate<P>(surroundings: Surroundings<P>, exchange:
   const { principal, request } = admission;
   const additions = (await settings.onNegotiate?.(request, principal)) ?? {};
   if (exchange.isGone) return;
+  if ('status' in additions) {
+    answerRefusal(response, additions);
+    return;
+  }
   if (!hasRoom(surroundings)) {
     refuseUnavailable(response);
     return;

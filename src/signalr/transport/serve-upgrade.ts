@@ -6,6 +6,7 @@ import type { WebSocketServer } from 'ws';
 import { createConnectionId } from '../protocol/negotiate.ts';
 import { admit, type Exchange, isSameUser, namedConnection } from './admit.ts';
 import {
+  acceptUpgrade,
   answerEmpty,
   refuseChange,
   refuseOtherUser,
@@ -13,6 +14,7 @@ import {
   refuseUnavailable,
   refuseUnknownUpgrade,
 } from './answer.ts';
+import { corsHeaders } from './cors.ts';
 import { HttpConnection, type Surroundings } from './http-connection.ts';
 import { packRequest } from './kept-request.ts';
 import { hasRoom } from './serve-negotiate.ts';
@@ -64,11 +66,28 @@ function choose<P>(surroundings: Surroundings<P>, exchange: UpgradeExchange, pri
 function switchProtocols<P>(connection: HttpConnection<P>, exchange: UpgradeExchange, principal: P): void {
   const { incoming, socket, head, server, url } = exchange;
   socket.off('error', ignoreSocketError);
+  if (connection.settings.lean && incoming.headers['sec-websocket-protocol'] === undefined) {
+    switchLean(connection, exchange, principal);
+    return;
+  }
   // Synchronous, unless the socket is dead: then the connection stays without a transport and goes by its timeout.
   server.handleUpgrade(incoming, socket, head, (webSocket) => {
-    const transport = new WebSocketTransport(connection, webSocket, socket);
+    const transport = new WebSocketTransport(connection, exchange, webSocket);
     connection.connect({ transport, principal, request: packRequest(incoming, url) });
   });
+}
+
+/** Without an object of `ws`. */
+function switchLean<P>(connection: HttpConnection<P>, exchange: UpgradeExchange, principal: P): void {
+  const { incoming, socket, head, url } = exchange;
+  if (!socket.readable || !socket.writable) {
+    socket.destroy();
+    return;
+  }
+  acceptUpgrade(incoming, socket, corsHeaders(incoming, connection.settings.isOriginAllowed));
+  const transport = new WebSocketTransport(connection, exchange);
+  connection.connect({ transport, principal, request: packRequest(incoming, url) });
+  transport.begin(head);
 }
 
 /** The listener that a socket has while it is neither accepted nor refused. */

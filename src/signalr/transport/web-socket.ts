@@ -1,14 +1,18 @@
 /**
  * Carries a connection over one WebSocket. Reading is the `ws` package's work; messages are written to the socket by hand,
  * one buffer each. All listeners are shared functions: an idle socket costs no closure.
+ *
+ * A lean one begins without a `ws` object and reads plain frames itself; whatever else comes, and the close, it leaves to
+ * one that it makes then.
  */
-import type { Duplex } from 'node:stream';
-import { WebSocket } from 'ws';
+import type { Socket } from 'node:net';
+import { WebSocket, type WebSocketServer } from 'ws';
 import type { HttpConnection } from './http-connection.ts';
 import type { Transport } from './transport.ts';
-import { webSocketFrame } from './web-socket-frame.ts';
+import { readPlainFrame, webSocketFrame } from './web-socket-frame.ts';
 
 const NORMAL_CLOSURE = 1000;
+const EMPTY = Buffer.alloc(0);
 /** Codes by which `ws` itself ends a connection, for what the peer did wrong. */
 const faultCodes = new Set([1002, 1007, 1008, 1009, 1011]);
 
@@ -18,12 +22,22 @@ interface Carrier {
   onClose(): void;
 }
 
-type OwnedSocket = WebSocket & { readonly carrier: Carrier };
+type OwnedWebSocket = WebSocket & { readonly carrier: Carrier };
+/** A socket that speaks WebSocket, and has no `ws` object yet. */
+type LeanSocket = Socket & { readonly carrier: { onData(chunk: Buffer): void; onClose(): void } };
+
+export interface WebSocketParts {
+  readonly socket: Socket;
+  readonly server: WebSocketServer;
+}
 
 export class WebSocketTransport<P> implements Transport {
   readonly #connection: HttpConnection<P>;
-  readonly #webSocket: WebSocket;
-  readonly #socket: Duplex;
+  /** Absent while lean. */
+  #webSocket: WebSocket | undefined;
+  /** Makes it, should that be needed. */
+  readonly #server: WebSocketServer;
+  readonly #socket: Socket;
   #error: Error | undefined;
   #waitsForDrain = false;
   #writtenBytes = 0;
@@ -31,16 +45,24 @@ export class WebSocketTransport<P> implements Transport {
   #acceptedBytes = 0;
   #stuckSince = 0;
 
-  /** @param socket the one under `webSocket` */
-  constructor(connection: HttpConnection<P>, webSocket: WebSocket, socket: Duplex) {
+  /** @param webSocket the one on `socket`. Absent: lean; {@link begin} then starts the reading. */
+  constructor(connection: HttpConnection<P>, { socket, server }: WebSocketParts, webSocket?: WebSocket) {
     this.#connection = connection;
-    this.#webSocket = webSocket;
     this.#socket = socket;
-    const owned: OwnedSocket = Object.assign(webSocket, { carrier: this });
-    owned.close = closeNormally;
-    owned.on('message', onMessage);
-    owned.on('error', onError);
-    owned.on('close', onClose);
+    this.#server = server;
+    if (webSocket !== undefined) this.#own(webSocket);
+  }
+
+  /** Reads from a lean socket, first of all what came behind the upgrade. */
+  begin(head: Buffer): void {
+    const lean: LeanSocket = Object.assign(this.#socket, { carrier: this });
+    lean.setTimeout(0);
+    lean.setNoDelay();
+    lean.on('close', onSocketClose);
+    lean.on('error', onSocketError);
+    lean.on('end', onSocketEnd);
+    if (head.length > 0) lean.unshift(head);
+    lean.on('data', onSocketData);
   }
 
   get name() {
@@ -53,18 +75,17 @@ export class WebSocketTransport<P> implements Transport {
 
   flush(): void {
     const { chunks, bytes } = this.#connection.takeOutput();
-    if (chunks.length > 0 && this.#webSocket.readyState === WebSocket.OPEN)
-      this.#write(webSocketFrame(chunks, bytes, this.#isBinary));
-    if (this.#connection.isClosed) this.#webSocket.close(NORMAL_CLOSURE);
+    if (chunks.length > 0 && this.#isOpen) this.#write(webSocketFrame(chunks, bytes, this.#isBinary));
+    if (this.#connection.isClosed) this.#leaveToWs(EMPTY).close(NORMAL_CLOSURE);
     else if (!this.#waitsForDrain) this.#connection.outputMoved();
   }
 
   pauseInput(): void {
-    this.#webSocket.pause();
+    (this.#webSocket ?? this.#socket).pause();
   }
 
   resumeInput(): void {
-    this.#webSocket.resume();
+    (this.#webSocket ?? this.#socket).resume();
   }
 
   heartbeat(now: number): void {
@@ -81,7 +102,22 @@ export class WebSocketTransport<P> implements Transport {
   }
 
   destroy(): void {
-    this.#webSocket.terminate();
+    if (this.#webSocket === undefined) this.#socket.destroy();
+    else this.#webSocket.terminate();
+  }
+
+  /** Of a lean socket. */
+  onData(chunk: Buffer): void {
+    let rest = chunk;
+    while (rest.length > 0) {
+      const frame = readPlainFrame(rest, this.#connection.settings.maxWebSocketMessageBytes);
+      if (frame === undefined) {
+        this.#leaveToWs(rest);
+        return;
+      }
+      rest = rest.subarray(frame.bytes);
+      this.#connection.receive(frame.payload);
+    }
   }
 
   onMessage(data: Buffer): void {
@@ -98,6 +134,29 @@ export class WebSocketTransport<P> implements Transport {
 
   get #isBinary(): boolean {
     return this.#connection.transferFormat === 'Binary';
+  }
+
+  get #isOpen(): boolean {
+    return this.#webSocket === undefined ? this.#socket.writable : this.#webSocket.readyState === WebSocket.OPEN;
+  }
+
+  #own(webSocket: WebSocket): void {
+    this.#webSocket = webSocket;
+    const owned: OwnedWebSocket = Object.assign(webSocket, { carrier: this });
+    owned.close = closeNormally;
+    owned.on('message', onMessage);
+    owned.on('error', onError);
+    owned.on('close', onClose);
+  }
+
+  /** From now on the connection is not lean. @param unread bytes of the peer, beginning with a frame */
+  #leaveToWs(unread: Buffer): WebSocket {
+    if (this.#webSocket !== undefined) return this.#webSocket;
+    this.#socket.off('data', onSocketData).off('end', onSocketEnd).off('error', onSocketError).off('close', onSocketClose);
+    const webSocket = openWebSocket(this.#socket, this.#server);
+    this.#own(webSocket);
+    if (unread.length > 0) this.#socket.emit('data', unread);
+    return webSocket;
   }
 
   #write(frame: Buffer): void {
@@ -123,11 +182,46 @@ function onClose(this: WebSocket): void {
   if (isOwned(this)) this.carrier.onClose();
 }
 
-function isOwned(webSocket: WebSocket): webSocket is OwnedSocket {
+function isOwned(webSocket: WebSocket): webSocket is OwnedWebSocket {
   return 'carrier' in webSocket;
+}
+
+function onSocketData(this: Socket, chunk: Buffer): void {
+  if (isLean(this)) this.carrier.onData(chunk);
+}
+
+function onSocketClose(this: Socket): void {
+  if (isLean(this)) this.carrier.onClose();
+}
+
+/** A client that leaves without a close frame. */
+function onSocketEnd(this: Socket): void {
+  this.end();
+}
+
+/** The close that follows says what there is to say. */
+function onSocketError(): void {}
+
+function isLean(socket: Socket): socket is LeanSocket {
+  return 'carrier' in socket;
 }
 
 /** `ws` echoes the code of the client's close frame, and an empty frame for none; clients of SignalR expect 1000. */
 function closeNormally(this: WebSocket, code?: number): void {
   WebSocket.prototype.close.call(this, code !== undefined && faultCodes.has(code) ? code : NORMAL_CLOSURE);
+}
+
+/** `setSocket` is how `ws` itself begins; it stands in no documentation, so the version of `ws` is pinned, and tests look at it. */
+type Opening = WebSocket & { setSocket(socket: Socket, head: Buffer, options: object): void };
+
+/** As the server would have made it at the upgrade. */
+function openWebSocket(socket: Socket, { options }: WebSocketServer): WebSocket {
+  const made: unknown = Reflect.construct(WebSocket, [null, undefined, options]);
+  if (!isOpening(made)) throw new TypeError('this version of ws cannot take over a socket');
+  made.setSocket(socket, EMPTY, options);
+  return made;
+}
+
+function isOpening(made: unknown): made is Opening {
+  return made instanceof WebSocket && 'setSocket' in made;
 }
