@@ -15,6 +15,12 @@ const root = join(dirname(fileURLToPath(import.meta.url)), '..');
 /** stderr is for our logs. */
 const NODE_FLAGS = ['--disable-warning=ExperimentalWarning'];
 
+/**
+ * For a process that serves. New objects get two spaces of 8 MB (Node would grow them to 64 MB each on a large machine), and
+ * old ones are collected when there are 40 % more of them: an idle connection then costs less than half the memory.
+ */
+const SERVER_FLAGS = ['--max-semi-space-size=8', '--heap-growing-percent=40'];
+
 /** Quick first; the first that fails ends it. */
 const CHECKS = [
   ['node_modules/oxfmt/bin/oxfmt', '--check'],
@@ -40,8 +46,9 @@ const UI = ['scripts/build-ui.mjs'];
 
 /** @type {Record<string, (args: string[]) => string[][]>} task -> the Node programs that it runs, one after the other */
 const TASKS = {
-  start: (args) => [UI, ['src/cli/main.ts', 'serve', '--demo', ...args]],
-  ringback: (args) => [...(args[0] === 'serve' ? [UI] : []), ['src/cli/main.ts', ...args]],
+  start: (args) => [UI, [...SERVER_FLAGS, 'src/cli/main.ts', 'serve', '--demo', ...args]],
+  ringback: (args) =>
+    args[0] === 'serve' ? [UI, [...SERVER_FLAGS, 'src/cli/main.ts', ...args]] : [['src/cli/main.ts', ...args]],
   'conformance-server': (args) => [['test/fixtures/conformance-server.ts', ...args]],
   test: (args) => [...(args.length === 0 ? CHECKS : []), UI, test(args)],
   check: () => CHECKS,
@@ -50,6 +57,7 @@ const TASKS = {
     ['--conditions=ringback-source', `examples/${name.endsWith('.ts') ? name : `${name}/server.ts`}`, ...args],
   ],
   build: (args) => [['scripts/build.mjs', ...args]],
+  bench: (args) => [['bench/main.ts', ...args]],
 };
 
 /** @param {string[]} args files, and flags for Node's test runner */

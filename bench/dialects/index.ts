@@ -1,0 +1,15 @@
+/** The dialects by name. */
+import { aspnetDialect } from './aspnet.ts';
+import type { Dialect, Target } from './dialect.ts';
+import { ringbackDialect } from './ringback.ts';
+import { socketIoDialect } from './socket-io.ts';
+import { wsDialect } from './ws.ts';
+
+export const dialects = {
+  ringback: ringbackDialect,
+  ws: wsDialect,
+  'socket.io': socketIoDialect,
+  aspnet: aspnetDialect,
+} as const satisfies Record<string, (target: Target) => Dialect>;
+
+export type DialectName = keyof typeof dialects;

@@ -1,0 +1,179 @@
+/** The options of `npm run bench`, and the plan that they make. */
+import { basename, resolve } from 'node:path';
+import { Command, InvalidArgumentError } from 'commander';
+import { aspnetPeer } from './peers/aspnet.ts';
+import type { Peer } from './peers/peer.ts';
+import { ringbackPeer } from './peers/ringback.ts';
+import { socketIoPeer } from './peers/socket-io.ts';
+import { wsPeer } from './peers/ws.ts';
+import type { Plan } from './visit.ts';
+
+export interface BenchOptions {
+  readonly plan: Plan;
+  readonly peers: readonly Peer[];
+  /** Folder for what a run leaves. */
+  readonly out: string;
+  /** Instead of a run: where the time of this peer goes. */
+  readonly profile?: Peer;
+  /** Instead of a run: Ringback at half load for so many minutes, with pages coming and going. */
+  /** Instead of a run: prints the tables of an earlier one, from this file. */
+  readonly markdown?: string;
+  /** Instead of a run: single functions. */
+  readonly micro?: boolean;
+  readonly steady?: { readonly peer: Peer; readonly minutes: number; readonly churn: number };
+}
+
+/** @param checkout of Ringback; undefined: this one */
+function peersFor(checkout?: string): readonly Peer[] {
+  return [ringbackPeer(checkout === undefined ? {} : { checkout }), wsPeer, socketIoPeer, aspnetPeer];
+}
+
+const NAMES = peersFor().map(({ name }) => name);
+
+const full: Plan = {
+  connections: [1000, 10_000],
+  memoryFrom: 1000,
+  rates: [2000, 5000],
+  rounds: 3,
+  posters: 64,
+  connectsAtOnce: 64,
+  warmUpMs: 3000,
+  warmUpMessages: 50_000,
+  warmUpRateMs: 1000,
+  measureMs: 5000,
+  settleMs: 1500,
+  graceMs: 10_000,
+};
+
+/** A process may have 20,000 files open on many systems. */
+const SCALE: readonly number[] = [1000, 5000, 10_000, 19_000];
+const CHURN = 50;
+
+/** Under a minute: what to look at while one works on something. */
+const quick: Plan = {
+  ...full,
+  connections: [1000],
+  memoryFrom: 200,
+  rounds: 1,
+  warmUpMs: 1500,
+  warmUpMessages: 10_000,
+  warmUpRateMs: 300,
+  measureMs: 1000,
+  settleMs: 300,
+};
+
+/** Says what is wrong, and ends the process, when it cannot be read. */
+export function readOptions(args: readonly string[]): BenchOptions {
+  const command = new Command('npm run bench --')
+    .description('Measures Ringback beside its peers.')
+    .option('--quick', 'under a minute; fewer connections, one round')
+    .option('--peers <names>', `some of ${NAMES.join(',')}`, names)
+    .option('--ringback <checkout>', 'the checkout of Ringback to measure (default: this one)')
+    .option('--against <checkout>', 'another checkout of Ringback, as one more peer; repeatable', append)
+    .option('--variant <name=arguments>', 'Ringback with these arguments too, such as lean=--lean; repeatable', append)
+    .option('--connections <numbers>', 'numbers of connections, ascending', numbers)
+    .option('--rates <numbers>', 'rates of the open loads, messages a second; 0 for none', numbers)
+    .option('--rounds <number>', 'rounds', number)
+    .option('--seconds <number>', 'length of each measurement', number)
+    .option('--warm-up <number>', 'seconds of full load before', number)
+    .option('--profile [peer]', 'instead: CPU profiles and flame graphs of a peer on Node at full load (default: ringback)')
+    .option('--steady <minutes>', 'instead: Ringback at half of its full load, memory and pauses sampled', number)
+    .option('--churn <number>', 'pages that come, and go, a second in a steady run', number)
+    .option('--markdown <results.json>', 'instead: print the tables of an earlier run')
+    .option('--micro', 'instead: the functions that each message goes through, one by one')
+    .option('--scale-connections', 'Ringback alone with 1,000, 5,000, 10,000 and 19,000 connections')
+    .option('--out <folder>', 'where the results go', 'bench/results')
+    .parse([...args], { from: 'user' });
+  const values = command.opts<Values>();
+  const { out, profile, steady, churn, micro, markdown } = values;
+  const options = { plan: planOf(values), peers: peersOf(values), out: resolve(out) };
+  if (markdown !== undefined) return { ...options, markdown };
+  if (micro === true) return { ...options, micro };
+  const ringback = named('ringback', values.ringback);
+  if (steady !== undefined) return { ...options, steady: { peer: ringback, minutes: steady, churn: churn ?? CHURN } };
+  if (profile === undefined) return options;
+  return { ...options, profile: profile === true ? ringback : named(profile, values.ringback) };
+}
+
+/** As the parsers below leave them. */
+interface Values {
+  readonly quick?: boolean;
+  readonly peers?: readonly string[];
+  readonly ringback?: string;
+  readonly against?: readonly string[];
+  readonly variant?: readonly string[];
+  readonly connections?: readonly number[];
+  readonly rates?: readonly number[];
+  readonly rounds?: number;
+  readonly seconds?: number;
+  readonly warmUp?: number;
+  readonly profile?: string | true;
+  readonly steady?: number;
+  readonly micro?: boolean;
+  readonly markdown?: string;
+  readonly churn?: number;
+  readonly scaleConnections?: boolean;
+  readonly out: string;
+}
+
+function planOf({ quick: isQuick, connections, rates, rounds, seconds, warmUp, scaleConnections }: Values): Plan {
+  const usual = isQuick === true ? quick : full;
+  const base = scaleConnections === true ? { ...usual, connections: SCALE } : usual;
+  return {
+    ...base,
+    connections: connections ?? base.connections,
+    memoryFrom: connections?.[0] ?? base.memoryFrom,
+    rates: (rates ?? base.rates).filter((rate) => rate > 0),
+    rounds: rounds ?? base.rounds,
+    measureMs: seconds === undefined ? base.measureMs : seconds * 1000,
+    warmUpMs: warmUp === undefined ? base.warmUpMs : warmUp * 1000,
+  };
+}
+
+function peersOf(values: Values): Peer[] {
+  const { peers, ringback, against = [], variant = [], quick: isQuick, scaleConnections } = values;
+  // The warm-up of ASP.NET alone would take what a quick run may.
+  const usual = isQuick === true ? NAMES.filter((name) => name !== aspnetPeer.name) : NAMES;
+  const chosen = peers ?? (scaleConnections === true ? ['ringback'] : usual);
+  const checkout = ringback === undefined ? {} : { checkout: ringback };
+  return [
+    ...chosen.map((name) => named(name, ringback)),
+    ...variant.map((text) => {
+      const [name = '', ...args] = splitVariant(text);
+      return ringbackPeer({ ...checkout, variant: name, args: args.filter((arg) => arg !== '') });
+    }),
+    ...against.map((other) => ringbackPeer({ variant: basename(resolve(other)), checkout: other })),
+  ];
+}
+
+/** `lean=--lean --port 0` → `lean`, `--lean`, `--port`, `0`. */
+function splitVariant(text: string): string[] {
+  const at = text.indexOf('=');
+  return at === -1 ? [text] : [text.slice(0, at), ...text.slice(at + 1).split(' ')];
+}
+
+function named(name: string, checkout?: string): Peer {
+  const peer = peersFor(checkout).find((each) => each.name === name);
+  if (peer === undefined) throw new InvalidArgumentError(`expected ${NAMES.join(', ')}, got ${name}`);
+  return peer;
+}
+
+function names(text: string): string[] {
+  const list = text.split(',');
+  for (const name of list) named(name);
+  return list;
+}
+
+function append(path: string, before: readonly string[] = []): string[] {
+  return [...before, path];
+}
+
+function number(text: string): number {
+  const value = Number(text);
+  if (!(value >= 0)) throw new InvalidArgumentError('expected a number');
+  return value;
+}
+
+function numbers(text: string): number[] {
+  return text.split(',').map(number);
+}

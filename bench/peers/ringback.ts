@@ -1,0 +1,47 @@
+/**
+ * Ringback as its users run it: the package's program, built from the sources of a checkout, with an SQLite file of its own. The
+ * program sets Node's flags itself.
+ */
+import { randomBytes } from 'node:crypto';
+import { mkdtemp } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { builtPackage } from './build.ts';
+import type { Peer } from './peer.ts';
+
+const HERE = fileURLToPath(new URL('../..', import.meta.url));
+
+export interface RingbackOptions {
+  /** Behind `ringback`, to tell it from others. */
+  readonly variant?: string;
+  /** Another checkout, to compare with; its packages are its own. Default: this one. */
+  readonly checkout?: string;
+  /** After `serve`. */
+  readonly args?: readonly string[];
+}
+
+export function ringbackPeer({ variant, checkout = HERE, args = [] }: RingbackOptions = {}): Peer {
+  const root = resolve(checkout);
+  let built = '';
+  return {
+    name: variant === undefined ? 'ringback' : `ringback ${variant}`,
+    title: ['Ringback: API key, SQLite (FULL), tickets, receipts', ...args].join(' '),
+    dialect: 'ringback',
+    async prepare() {
+      built = await builtPackage(root);
+    },
+    async program() {
+      const folder = await mkdtemp(join(tmpdir(), 'ringback-bench-'));
+      const apiKey = randomBytes(32).toString('hex');
+      const store = `sqlite:${join(folder, 'ringback.db')}`;
+      return {
+        command: process.execPath,
+        args: [join(built, 'dist', 'cli', 'main.js'), 'serve', '--port', '0', '--store', store, '--drain-seconds', '2', ...args],
+        env: { RINGBACK_API_KEY: apiKey },
+        folder,
+        apiKey,
+      };
+    },
+  };
+}
