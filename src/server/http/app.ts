@@ -21,6 +21,7 @@ import { addMessages } from './messages.ts';
 import { addWithMethods } from './methods.ts';
 import { addOpenApi, describeOpenApi } from './openapi.ts';
 import { asRingbackError, placeOf, rawProblem, sendProblem } from './problem.ts';
+import { EVERYWHERE } from './route.ts';
 import { addTransactions } from './transactions.ts';
 import { drainRest } from './unread-body.ts';
 import { validatorCompiler } from './validate.ts';
@@ -183,7 +184,7 @@ function answerAlike(app: FastifyInstance): void {
   // oxlint-disable-next-line max-params -- Fastify's own form
   app.addHook('onSend', ({ raw }, reply, payload, done) => {
     drainRest(raw);
-    void reply.header('vary', 'Origin').header('x-content-type-options', 'nosniff');
+    void reply.headers(EVERYWHERE);
     done(null, payload);
   });
 }

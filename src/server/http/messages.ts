@@ -4,7 +4,7 @@ import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import type { Api } from '../api.ts';
 import { IDEMPOTENCY_KEY, idempotencyKeyOf } from './idempotency-key.ts';
 import { preferredWaitSeconds } from './prefer.ts';
-import { documented, json } from './route.ts';
+import { documented, json, straightJson } from './route.ts';
 import * as schemas from './schemas.ts';
 
 const sending = {
@@ -72,7 +72,7 @@ export function addMessages(app: FastifyInstance, api: Api): void {
       idempotencyKey: idempotencyKeyOf(request.headers['idempotency-key']),
       waitSeconds: preferredWaitSeconds(request.headers['prefer']),
     });
-    return json(reply.code(answer.status), answer.json);
+    straightJson(reply, answer.status, answer.json);
   });
 
   routes.get(
