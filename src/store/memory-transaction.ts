@@ -2,6 +2,7 @@
 import { limitReached } from './capacity.ts';
 import { stateAt } from './lifetime.ts';
 import type { Effect, EffectRun, Outcome } from './marks.ts';
+import { newMessageId } from './message-id.ts';
 import type { ParkedMessage } from './receive.ts';
 import type {
   AppendResult,
@@ -67,7 +68,8 @@ export class MemoryTransaction {
   }
 
   append(wanted: NewMessage, { now, limits }: { readonly now: number; readonly limits: StoreLimits }): AppendResult {
-    const { id, key, type, data } = wanted;
+    const { key, type, data } = wanted;
+    const id = wanted.id ?? newMessageId(this.lastSequence + 1);
     const first = (key === undefined ? undefined : this.#byName.get(key)) ?? this.#byName.get(id);
     if (first !== undefined) {
       const isSame = first.message.type === type && first.message.data === data;

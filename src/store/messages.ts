@@ -23,7 +23,8 @@ export type MailboxLimit = 'messagesPerTransaction' | 'mailboxBytes';
 
 export interface NewMessage {
   readonly transactionId: string;
-  readonly id: string;
+  /** Default: made by the store, new and unguessable; two calls without `id` and `key` are two messages. */
+  readonly id?: string;
   /** Idempotency key, kept as long as the transaction. A given `id` is one too. */
   readonly key?: string;
   readonly type: string;

@@ -188,10 +188,11 @@ export interface ConnectionChanges {
   readonly removed: readonly string[];
 }
 
+/** What one sweep removed. The bytes of it are gone when a sweep resolves that has no `more`; of a backlog, some slices later. */
 export interface SweepResult {
-  /** Ids of transactions whose retention had passed and whose bytes are gone now. */
+  /** Ids of transactions whose retention had passed. */
   readonly forgotten: readonly string[];
-  /** Sources of parked messages that nobody came for in time and whose bytes are gone now, one for each message. */
+  /** Sources of parked messages that nobody came for in time, one for each message. */
   readonly unclaimed: readonly string[];
   /** True when more are waiting to be removed. */
   readonly more: boolean;

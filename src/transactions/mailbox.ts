@@ -70,7 +70,7 @@ export class Mailbox {
     try {
       const result = await store.append({
         transactionId,
-        id: letter.id ?? newId('msg'),
+        ...(letter.id !== undefined && { id: letter.id }),
         type: letter.type,
         data: letter.data,
         ...(key !== undefined && { key }),

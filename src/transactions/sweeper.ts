@@ -7,7 +7,7 @@ import type { Store } from '../store/store.ts';
 /** Bytes must be gone within 5 s of their time. */
 const SWEEP_EVERY_MS = 1_000;
 /** Of each kind per commit, so that a backlog does not keep senders waiting. */
-const SLICE = 1_000;
+const SLICE = 100;
 
 export interface SweeperOptions {
   readonly store: Pick<Store, 'sweep'>;

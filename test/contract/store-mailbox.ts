@@ -53,6 +53,46 @@ export function appendContract(start: Start): void {
     assert.equal((await store.read('a', { after: 0, limit: 10 }))?.lastSequence, 2);
   });
 
+  it('names a message that comes without an id, and knows it by that name like any other', async () => {
+    await using under = await start();
+    const { store } = under;
+    for (const id of ['a', 'b']) await store.open(transaction(id));
+    const nameless = { transactionId: 'a', type: 'note', data: '1' };
+    const calls = Array.from({ length: 50 }, () => store.append(nameless));
+    const messages = (await Promise.all(calls)).map(stored);
+    assert.equal(new Set(messages.map(({ id }) => id)).size, 50, 'two calls are two messages');
+    assert.deepEqual((await store.read('a', { after: 0, limit: 100 }))?.messages, messages);
+    const [first, second] = messages;
+    assert.ok(first !== undefined && second !== undefined);
+    assert.match(first.id, /^msg_[\w-]{24,40}$/);
+    await store.mark([handled('a', 1)]);
+    for (const { id, sequence } of [first, second]) {
+      const receipt = await store.receipt('a', id);
+      assert.deepEqual([receipt?.sequence, receipt?.handledAt], [sequence, sequence === 1 ? 99 : undefined]);
+      assert.deepEqual(await store.append({ ...nameless, id }), { outcome: 'duplicate', message: messages[sequence - 1] });
+      assert.deepEqual(await store.append({ ...nameless, key: id, data: '2' }), { outcome: 'conflict' });
+      assert.equal(await store.receipt('b', id), undefined);
+    }
+    assert.equal(stored(await store.append({ ...nameless, key: 'key' })).sequence, 51);
+    assert.equal((await store.append({ ...nameless, key: 'key' })).outcome, 'duplicate');
+  });
+
+  it('takes any text for an id, also one that looks like one of its own', async () => {
+    await using under = await start();
+    const { store } = under;
+    await store.open(transaction('a'));
+    const made = stored(await store.append({ transactionId: 'a', type: 'note', data: '1' })).id;
+    // Of no message, of a message that has another id, and the same with another sequence.
+    const lookalikes = [`${made}0000`, `msg_${'x'.repeat(24)}1`, `${made.slice(0, -1)}4`];
+    for (const [index, id] of lookalikes.entries()) {
+      assert.equal(await store.receipt('a', id), undefined);
+      assert.equal(stored(await store.append(message('a', id))).sequence, index + 2);
+      assert.equal((await store.receipt('a', id))?.sequence, index + 2);
+      assert.equal((await store.append(message('a', id))).outcome, 'duplicate');
+    }
+    assert.equal((await store.receipt('a', made))?.sequence, 1);
+  });
+
   it('makes one message of two appends with one key, however close together', async () => {
     await using under = await start();
     const { store } = under;

@@ -6,11 +6,10 @@ import { test } from 'node:test';
 import { ManualClock } from '../fixtures/manual-clock.ts';
 import { Folder, message, openStore, transaction } from './sqlite-fixture.ts';
 
-const VERSION_1 = readFileSync(new URL('version-1.sql', import.meta.url), 'utf8');
-
-function makeVersion1(file: string): void {
+function makeVersion(version: 1 | 2, file: string): void {
+  const dump = readFileSync(new URL(`version-${version}.sql`, import.meta.url), 'utf8');
   const database = new DatabaseSync(file);
-  database.exec(`PRAGMA journal_mode = WAL; ${VERSION_1}`);
+  database.exec(`PRAGMA journal_mode = WAL; ${dump}`);
   database.close();
 }
 
@@ -25,7 +24,7 @@ function schemaOf(file: string): readonly unknown[] {
 test('a file of version 1 becomes current, loses nothing, and takes webhooks', async () => {
   using folder = new Folder();
   const clock = new ManualClock();
-  makeVersion1(folder.file());
+  makeVersion(1, folder.file());
   {
     await using store = await openStore(folder.file(), { clock });
     const page = await store.read('a', { after: 0, limit: 10 });
@@ -60,4 +59,46 @@ test('a file of version 1 becomes current, loses nothing, and takes webhooks', a
   const schema = schemaOf(folder.file());
   assert.ok(schema.length > 10);
   assert.deepEqual(schema, schemaOf(folder.file('new.db')), 'as one that is made new');
+});
+
+test('a file of version 2 becomes current: its messages are followed by new ones, marked, known again and removed', async () => {
+  using folder = new Folder();
+  const clock = new ManualClock();
+  const named = 'msg_Zm9vYmFyYmF6cXV4MTIzNDU2';
+  makeVersion(2, folder.file());
+  for (const round of [1, 2]) {
+    await using store = await openStore(folder.file(), { clock });
+    const page = await store.read('a', { after: 0, limit: 10 });
+    assert.deepEqual(
+      page?.messages.slice(0, 3).map(({ id, sequence, data }) => [id, sequence, data]),
+      [
+        ['m1', 1, '{"text":"é"}'],
+        [named, 2, '2'],
+        ['p2', 3, '3'],
+      ],
+    );
+    assert.deepEqual([page.lastSequence, page.ackedSequence], round === 1 ? [3, 1] : [4, 4]);
+    for (const name of [{ id: named }, { key: 'key' }])
+      assert.equal((await store.append({ transactionId: 'a', type: 'note', data: '2', ...name })).outcome, 'duplicate');
+    assert.equal((await store.receipt('a', named))?.attempts, 1);
+    if (round === 2) continue;
+    const added = await store.append({ transactionId: 'a', type: 'note', data: '4' });
+    assert.equal('message' in added && added.message.sequence, 4);
+    await store.mark([{ transactionId: 'a', marks: [{ kind: 'handled', upTo: 4, except: [], at: 9 }] }]);
+    await store.open(transaction('late', { reference: 'later' }));
+    await store.append({ transactionId: 'late', type: 'note', data: '5' });
+    assert.deepEqual(
+      (await store.read('late', { after: 0, limit: 10 }))?.messages.map(({ sequence, data }) => [sequence, data]),
+      [
+        [1, '3'],
+        [2, '5'],
+      ],
+    );
+  }
+  await using store = await openStore(folder.file(), { clock });
+  for (const id of ['a', 'late']) assert.equal(await store.forget(id), true);
+  const database = new DatabaseSync(folder.file(), { readOnly: true });
+  const rows = database.prepare('SELECT (SELECT count(*) FROM messages) + (SELECT count(*) FROM mailboxes) AS rows').get();
+  database.close();
+  assert.equal(rows?.['rows'], 0);
 });

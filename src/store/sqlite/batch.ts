@@ -47,6 +47,8 @@ export class BatchRunner {
   #isSuspect = false;
   /** Something was deleted whose bytes may still be in a file. */
   #owesErasure = true;
+  /** What was deleted are the first slices of more. */
+  #isBacklog = false;
   #isFailing = false;
 
   /** @param clear whether the connections in the file are those of a process that died */
@@ -90,10 +92,7 @@ export class BatchRunner {
     const { connection } = this.#options.database;
     try {
       connection.exec('BEGIN');
-      const results = reads.map(([index, call]): IndexedResult => [
-        index,
-        attempt(() => perform(this.#operations.reads, call, now)),
-      ]);
+      const results = reads.map(([index, call]): IndexedResult => [index, attempt(this.#operations.reads, call, now)]);
       connection.exec('COMMIT');
       return results;
     } catch (error) {
@@ -111,6 +110,7 @@ export class BatchRunner {
         results.push([index, this.#writeOne(call, now)]);
         if (results.length === 1 && writes.length > 1 && insideBatch.hasSubscribers) insideBatch.publish(progress);
       }
+      this.#operations.complete(writes.length);
       if (beforeCommit.hasSubscribers) beforeCommit.publish(progress);
       connection.exec('COMMIT');
     } catch (error) {
@@ -127,10 +127,10 @@ export class BatchRunner {
 
   #writeOne(call: Call<Write>, now: number): CallResult {
     // An append looks up all it is given before its first write, so that it cannot fail halfway, and needs no savepoint.
-    if (call.method === 'append') return attempt(() => perform(this.#operations.writes, call, now));
+    if (call.method === 'append') return attempt(this.#operations.writes, call, now);
     const { connection } = this.#options.database;
     connection.exec('SAVEPOINT one');
-    const result = attempt(() => perform(this.#operations.writes, call, now));
+    const result = attempt(this.#operations.writes, call, now);
     if ('cause' in result) {
       connection.exec('ROLLBACK TO one');
       this.#operations.undone();
@@ -143,21 +143,31 @@ export class BatchRunner {
   #answerWrites(results: readonly IndexedResult[], writes: readonly Indexed<Write>[]): void {
     const { answer, database } = this.#options;
     if (this.#operations.takeRemoved()) this.#owesErasure = true;
-    const removals = new Set(
-      writes.filter(([, { method }]) => this.#owesErasure && REMOVALS.has(method)).map(([index]) => index),
-    );
-    const others = results.filter(([index]) => !removals.has(index));
+    const erases = this.#owesErasure && !this.#canWait(results, writes);
+    const removals = new Set(writes.filter(([, { method }]) => erases && REMOVALS.has(method)).map(([index]) => index));
+    const others = removals.size === 0 ? results : results.filter(([index]) => !removals.has(index));
     if (others.length > 0) answer(others);
-    const fault = this.#owesErasure ? this.#erase() : undefined;
+    const fault = erases ? this.#erase() : undefined;
     if (removals.size > 0) answer(results.filter(([index]) => removals.has(index)).map((result) => withFault(result, fault)));
     else if (fault !== undefined) this.#options.onTrouble('store.erase_failed', fault);
     this.#quietly(() => database.checkpointIfLong());
+  }
+
+  /** Of a backlog, several slices are erased together: what that costs is mostly the same for one and for many. */
+  #canWait(results: readonly IndexedResult[], writes: readonly Indexed<Write>[]): boolean {
+    for (const [place, [, { method }]] of writes.entries()) {
+      if (!REMOVALS.has(method)) continue;
+      this.#isBacklog = method === 'sweep' && saysMore(results[place]);
+      if (!this.#isBacklog) break;
+    }
+    return this.#isBacklog && !this.#options.database.isErasureDue();
   }
 
   #erase(): Error | undefined {
     try {
       this.#options.database.erase();
       this.#owesErasure = false;
+      this.#isBacklog = false;
       return undefined;
     } catch (error) {
       return asError(error);
@@ -189,19 +199,17 @@ export class BatchRunner {
   }
 }
 
-/** Throws what is the fault of the file; returns what is the fault of the call. */
-function attempt(perform: () => unknown): CallResult {
+/**
+ * Throws what is the fault of the file; returns what is the fault of the call. Generic, so that the compiler can tell that an
+ * operation gets the parameters of its own method.
+ */
+function attempt<M extends Method>(operations: Operations<M>, { method, parameters }: CallOf<M>, now: number): CallResult {
   try {
-    return { value: perform() };
+    return { value: operations[method](now, ...parameters) };
   } catch (error) {
     if (!isOfOneCall(error)) throw error;
     return { code: 'internal_error', cause: asError(error) };
   }
-}
-
-/** Generic, so that the compiler can tell that an operation gets the parameters of its own method. */
-function perform<M extends Method>(operations: Operations<M>, { method, parameters }: CallOf<M>, now: number): unknown {
-  return operations[method](now, ...parameters);
 }
 
 const READS: ReadonlySet<Method> = new Set<Read>([
@@ -219,6 +227,12 @@ function isRead(call: Call): call is Call<Read> {
 }
 
 const REMOVALS: ReadonlySet<Method> = new Set<Removal>(['forget', 'sweep']);
+
+function saysMore(result: IndexedResult | undefined): boolean {
+  if (result === undefined || !('value' in result[1])) return false;
+  const { value } = result[1];
+  return typeof value === 'object' && value !== null && 'more' in value && value.more === true;
+}
 
 /** A call that was done is not acknowledged if the bytes of what it removed are still there. */
 function withFault([index, result]: IndexedResult, fault: Error | undefined): IndexedResult {

@@ -5,7 +5,10 @@ import type { Refusal } from './database.ts';
 
 export type Method = Exclude<keyof Store, symbol>;
 
-export type Answer<M extends Method> = Awaited<ReturnType<Store[M]>>;
+/** Of a message that was stored, only what its sender does not have: the message itself need not cross the threads twice. */
+export type StoredAnswer = readonly [id: string, sequence: number, storedAt: number];
+
+export type Answer<M extends Method> = Awaited<ReturnType<Store[M]>> | (M extends 'append' ? StoredAnswer : never);
 
 /** What each method does, at an instant given, with its own parameters. */
 export type Operations<M extends Method = Method> = {

@@ -131,11 +131,11 @@ export class Committer implements AsyncDisposable {
     void this.#start({ clear: false });
   }
 
-  /** When all that is running now has run: who was just answered can have asked the next thing. */
+  /** After all that has arrived by now: what many sockets ask in one turn of the event loop is one batch. */
   #flushSoon(): void {
     if (this.#isFlushDue) return;
     this.#isFlushDue = true;
-    process.nextTick(() => {
+    setImmediate(() => {
       this.#isFlushDue = false;
       this.#flush();
     });

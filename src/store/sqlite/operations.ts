@@ -8,10 +8,14 @@ import { Capabilities, Connections, Tickets } from './access.ts';
 import type { Operations, Read, Write } from './calls.ts';
 import { Events } from './events.ts';
 import { Mailbox } from './mailbox.ts';
+import { MessageLog } from './message-log.ts';
 import { Parking } from './parking.ts';
 import { SCHEMA_VERSION } from './schema.ts';
 import { Transactions } from './transactions.ts';
 import type { DescribedRow, TransactionRow } from './transactions.ts';
+
+/** Messages that one sweep removes: as long as that takes, and the erasing of their bytes, everybody else waits. */
+const MOST_SWEPT = 300;
 
 interface Tables {
   readonly transactions: Transactions;
@@ -29,6 +33,8 @@ interface Tables {
 export interface AllOperations {
   readonly reads: Operations<Read>;
   readonly writes: Operations<Write>;
+  /** Adds to a commit of so many writes what is due of those before. */
+  readonly complete: (writes: number) => void;
   /** To be called when what was written will not be committed. */
   readonly undone: () => void;
   /** Whether rows whose bytes have to go were deleted since this was last asked. */
@@ -37,11 +43,13 @@ export interface AllOperations {
 
 export function prepareOperations(database: DatabaseSync, limits: StoreLimits): AllOperations {
   const transactions = new Transactions(database, limits);
-  const parking = new Parking(database, limits);
+  const log = new MessageLog(database);
+  const mailbox = new Mailbox(database, log, limits);
+  const parking = new Parking(database, log, limits);
   let hasRemoved = false;
   const tables: Tables = {
     transactions,
-    mailbox: new Mailbox(database, limits),
+    mailbox,
     events: new Events(database, limits.dedupeMs),
     parking,
     tokens: new Capabilities(database, 'tokens'),
@@ -63,9 +71,11 @@ export function prepareOperations(database: DatabaseSync, limits: StoreLimits): 
       check: () => touch(database),
     },
     undone() {
-      transactions.openCount.reset();
+      transactions.reset();
+      mailbox.reset();
       parking.reset();
     },
+    complete: (writes) => log.fileSome(writes),
     takeRemoved() {
       const taken = hasRemoved;
       hasRemoved = false;
@@ -134,7 +144,9 @@ function mailboxWritesOf({ transactions, mailbox }: Tables): Operations<'append'
   return {
     append(now, message) {
       const found = transactions.find(message.transactionId, now);
-      return found === undefined ? { outcome: 'unknown' } : mailbox.append(found, message, now);
+      if (found === undefined) return { outcome: 'unknown' };
+      const result = mailbox.append(found, message, now);
+      return result.outcome === 'stored' ? [result.message.id, result.message.sequence, now] : result;
     },
     mark: (now, list) =>
       list.map(({ transactionId, marks }) => {
@@ -231,21 +243,36 @@ function sweep(tables: Tables, limit: number, now: number): SweepResult {
   tickets.dropLate(now);
   // One more than wanted tells whether there are more.
   const due = transactions.due(limit + 1, now);
-  const slice = due.slice(0, limit);
-  for (const each of slice) remove(tables, each, now);
+  const forgotten: string[] = [];
+  let rows = MOST_SWEPT;
+  for (const each of due.slice(0, limit)) {
+    rows -= tables.mailbox.deleteSome(each.tx, rows);
+    // Its mailbox was longer than what was left, and the next slice goes on with it.
+    if (rows === 0) break;
+    removeRest(tables, each, now);
+    forgotten.push(each.id);
+  }
+  if (rows < MOST_SWEPT) tables.onRemoved();
   const unclaimed = parking.dropLate(limit, now);
   if (unclaimed.sources.length > 0) tables.onRemoved();
   // A hash says nothing of anybody, so that its bytes need not go at once.
   const moreEvents = events.dropLate(limit, now);
-  const more = due.length > slice.length || unclaimed.more || moreEvents;
-  return { forgotten: slice.map(({ id }) => id), unclaimed: unclaimed.sources, more };
+  return { forgotten, unclaimed: unclaimed.sources, more: due.length > forgotten.length || unclaimed.more || moreEvents };
 }
 
 function remove(tables: Tables, row: TransactionRow, now: number): void {
-  const { transactions, mailbox, tokens, callbacks, tickets, connections } = tables;
-  for (const table of [mailbox, tokens, callbacks, tickets, connections]) table.delete(row.tx);
+  while (tables.mailbox.deleteSome(row.tx, MOST_SWEPT) === MOST_SWEPT);
+  removeRest(tables, row, now);
+}
+
+function removeRest(
+  { transactions, tokens, callbacks, tickets, connections, onRemoved }: Tables,
+  row: TransactionRow,
+  now: number,
+): void {
+  for (const table of [tokens, callbacks, tickets, connections]) table.delete(row.tx);
   transactions.delete(row, now);
-  tables.onRemoved();
+  onRemoved();
 }
 
 function positionOf({ mailbox }: Tables, row: TransactionRow, now: number): MailboxPosition {

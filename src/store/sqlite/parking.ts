@@ -5,6 +5,7 @@ import type { Content } from '../capacity.ts';
 import type { ParkedMessage } from '../receive.ts';
 import type { ReceiveResult, StoreLimits } from '../store.ts';
 import { integer, text } from './columns.ts';
+import type { MessageLog } from './message-log.ts';
 
 const OF_REFERENCE = 'FROM parked WHERE reference = ? AND parked_at > ?';
 
@@ -15,9 +16,9 @@ export interface Unclaimed {
 
 export class Parking {
   readonly #limits: StoreLimits;
+  readonly #log: MessageLog;
   readonly #first: StatementSync;
   readonly #last: StatementSync;
-  readonly #message: StatementSync;
   readonly #park: StatementSync;
   readonly #count: StatementSync;
   readonly #countLate: StatementSync;
@@ -30,15 +31,15 @@ export class Parking {
   /** How many rows there are, also late ones; undefined while that is not known. */
   #rows: number | undefined;
 
-  constructor(database: DatabaseSync, limits: StoreLimits) {
+  constructor(database: DatabaseSync, log: MessageLog, limits: StoreLimits) {
     this.#limits = limits;
+    this.#log = log;
     this.#first = database.prepare(`SELECT messages_before, bytes_before ${OF_REFERENCE} ORDER BY message LIMIT 1`);
     // Late ones count too, so that what is said of those before goes on without a break.
     this.#last = database.prepare(
       `SELECT messages_before + 1 AS messages, bytes_before + bytes AS bytes FROM parked
        WHERE reference = ? ORDER BY message DESC LIMIT 1`,
     );
-    this.#message = database.prepare('INSERT INTO messages (stored_at, id, type, data) VALUES (?, ?, ?, ?)');
     this.#park = database.prepare(
       `INSERT INTO parked (reference, message, id, source, parked_at, bytes, messages_before, bytes_before)
        VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
@@ -67,7 +68,7 @@ export class Parking {
     const limit = limitReached(this.#waiting(reference, before, storedAt), bytes, this.#limits);
     if (limit !== undefined) return { outcome: 'full', limit };
     if (!this.#hasRoom(storedAt)) return { outcome: 'full', limit: 'parkedMessages' };
-    const { lastInsertRowid: message } = this.#message.run(storedAt, id, type, data);
+    const message = this.#log.park({ id, type, data, storedAt });
     this.#park.run(reference, message, id, source, storedAt, bytes, before.messages, before.bytes);
     this.#added(1);
     return { outcome: 'parked' };

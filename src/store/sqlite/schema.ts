@@ -114,7 +114,22 @@ CREATE UNIQUE INDEX parked_by_id ON parked (reference, id);
 CREATE INDEX parked_by_time ON parked (parked_at, message);
 `;
 
-const MIGRATIONS: readonly string[] = [CREATE, RECEIVE];
+/**
+ * A row in `mailboxes` for each message would touch a page of its mailbox in each commit. So what the row says is in the
+ * message too, and the rows are written later, those of one mailbox together: `filed` says up to which message all are.
+ * Messages of before have their rows; a parked one gets its row with its transaction.
+ */
+const FILE_LATER = `
+ALTER TABLE messages ADD COLUMN tx INTEGER;
+ALTER TABLE messages ADD COLUMN sequence INTEGER;
+ALTER TABLE messages ADD COLUMN mailbox_bytes INTEGER; -- as in mailboxes
+CREATE TABLE filed (
+  message INTEGER NOT NULL
+) STRICT;
+INSERT INTO filed SELECT coalesce(max(message), 0) FROM messages;
+`;
+
+const MIGRATIONS: readonly string[] = [CREATE, RECEIVE, FILE_LATER];
 
 export const SCHEMA_VERSION = MIGRATIONS.length;
 

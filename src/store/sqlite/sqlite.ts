@@ -85,8 +85,12 @@ export class SqliteStore implements Store {
     return this.#committer.call('open', transaction);
   }
 
-  append(message: NewMessage): Promise<AppendResult> {
-    return this.#committer.call('append', message);
+  async append(message: NewMessage): Promise<AppendResult> {
+    const answer = await this.#committer.call('append', message);
+    if ('outcome' in answer) return answer;
+    const [id, sequence, storedAt] = answer;
+    const { transactionId, type, data } = message;
+    return { outcome: 'stored', message: { transactionId, id, sequence, type, data, storedAt } };
   }
 
   receive(event: IncomingEvent): Promise<ReceiveResult> {
