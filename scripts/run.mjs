@@ -9,17 +9,12 @@ import { delimiter, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { ensureChromium, ensureNode, ensurePackages } from './ensure.mjs';
 import { leaveLike, supervise } from './supervise.mjs';
+import { SERVER_FLAGS } from './server-flags.mjs';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
 
 /** stderr is for our logs. */
 const NODE_FLAGS = ['--disable-warning=ExperimentalWarning'];
-
-/**
- * For a process that serves. New objects get two spaces of 8 MB (Node would grow them to 64 MB each on a large machine), and
- * old ones are collected when there are 40 % more of them: an idle connection then costs less than half the memory.
- */
-const SERVER_FLAGS = ['--max-semi-space-size=8', '--heap-growing-percent=40'];
 
 /** Quick first; the first that fails ends it. */
 const CHECKS = [

@@ -1,12 +1,13 @@
 /**
- * Ringback as its users run it: the package's program, built from the sources of a checkout, with an SQLite file of its own. The
- * program sets Node's flags itself.
+ * Ringback as its users run it: the package's program, built from the sources of a checkout, under the flags of our launcher,
+ * with an SQLite file of its own.
  */
 import { randomBytes } from 'node:crypto';
 import { mkdtemp } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { SERVER_FLAGS } from '../../scripts/server-flags.mjs';
 import { builtPackage } from './build.ts';
 import type { Peer } from './peer.ts';
 
@@ -34,10 +35,11 @@ export function ringbackPeer({ variant, checkout = HERE, args = [] }: RingbackOp
     async program() {
       const folder = await mkdtemp(join(tmpdir(), 'ringback-bench-'));
       const apiKey = randomBytes(32).toString('hex');
+      const main = join(built, 'dist', 'cli', 'main.js');
       const store = `sqlite:${join(folder, 'ringback.db')}`;
       return {
         command: process.execPath,
-        args: [join(built, 'dist', 'cli', 'main.js'), 'serve', '--port', '0', '--store', store, '--drain-seconds', '2', ...args],
+        args: [...SERVER_FLAGS, main, 'serve', '--port', '0', '--store', store, '--drain-seconds', '2', ...args],
         env: { RINGBACK_API_KEY: apiKey },
         folder,
         apiKey,
