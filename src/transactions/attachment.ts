@@ -242,7 +242,7 @@ export class Attachment implements Disposable, Expiring {
   }
 
   #watchExpiry(page: MailboxPage): void {
-    if (this.expiresAt !== 0 || page.state !== 'open') return;
+    if (this.#isDisposed || this.expiresAt !== 0 || page.state !== 'open') return;
     const { clock, expiries } = this.#context;
     const now = clock.now();
     // Where the store's clock is behind ours, it is asked again instead of being believed or spun on.

@@ -151,11 +151,15 @@ export class WebSocketTransport<P> implements Transport {
 
   /** From now on the connection is not lean. @param unread bytes of the peer, beginning with a frame */
   #leaveToWs(unread: Buffer): WebSocket {
-    if (this.#webSocket !== undefined) return this.#webSocket;
+    const webSocket = this.#webSocket ?? this.#takeOver();
+    if (unread.length > 0) this.#socket.emit('data', unread);
+    return webSocket;
+  }
+
+  #takeOver(): WebSocket {
     this.#socket.off('data', onSocketData).off('end', onSocketEnd).off('error', onSocketError).off('close', onSocketClose);
     const webSocket = openWebSocket(this.#socket, this.#server);
     this.#own(webSocket);
-    if (unread.length > 0) this.#socket.emit('data', unread);
     return webSocket;
   }
 
