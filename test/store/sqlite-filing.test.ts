@@ -158,3 +158,40 @@ test('a mark across the border of what is filed counts for both sides, and what 
   assert.ok(!bytesOf(folder.path).includes('"yes"'));
   assert.deepEqual([filedIn(folder.file()).rows, filedIn(folder.file()).messages], [0, 0]);
 });
+
+test('a key or an id that is written like a number is no sequence: nothing is lost at a restart', async () => {
+  using folder = new Folder();
+  const file = folder.file();
+  const names = [{ key: 'x' }, { key: '3' }, { id: '2' }, { key: '3.0' }, { key: '1' }];
+  const letters = names.map((name, index) => ({ transactionId: 'a', type: 'note', data: `${index + 1}`, ...name }));
+  const model: Model = new Map([['a', { data: letters.map(({ data }) => data), acked: 0 }]]);
+  {
+    await using store = await openStore(file);
+    await store.open(transaction('a'));
+    for (const letter of letters) assert.equal((await store.append(letter)).outcome, 'stored');
+  }
+  {
+    await using store = await openStore(file);
+    await assertSame(store, model);
+    for (const [index, letter] of letters.entries()) {
+      const again = await store.append(letter);
+      assert.ok(again.outcome === 'duplicate' && again.message.sequence === index + 1);
+    }
+    assert.equal(await store.forget('a'), true);
+  }
+});
+
+test('a mailbox of tens of thousands of messages does not hold up a start', async () => {
+  using folder = new Folder();
+  const file = folder.file();
+  const count = 40_000;
+  {
+    await using store = await openStore(file);
+    await store.open(transaction('a'));
+    const appends = Array.from({ length: count }, () => store.append({ transactionId: 'a', type: 'note', data: '1' }));
+    await Promise.all(appends);
+  }
+  // Quadratic work, which this once was, would take longer than any test may.
+  await using store = await openStore(file);
+  assert.equal((await store.transaction('a'))?.lastSequence, count);
+});

@@ -43,6 +43,8 @@ export interface BatchRunnerOptions {
 export class BatchRunner {
   readonly #options: BatchRunnerOptions;
   #operations: AllOperations;
+  /** The connection that they are for. */
+  #prepared: Database['connection'];
   /** Something failed that may have broken the connection. */
   #isSuspect = false;
   /** Something was deleted whose bytes may still be in a file. */
@@ -57,6 +59,7 @@ export class BatchRunner {
     const { connection } = options.database;
     if (clear) clearConnections(connection);
     this.#operations = prepareOperations(connection, options.limits);
+    this.#prepared = connection;
     // A process that died may have left what it had deleted.
     this.#eraseQuietly();
   }
@@ -80,7 +83,12 @@ export class BatchRunner {
     if (!this.#isSuspect) return undefined;
     const { database, limits } = this.#options;
     try {
-      if (database.renewIfBroken()) this.#operations = prepareOperations(database.connection, limits);
+      database.renewIfBroken();
+      // Also where an earlier preparation for it has failed.
+      if (database.connection !== this.#prepared) {
+        this.#operations = prepareOperations(database.connection, limits);
+        this.#prepared = database.connection;
+      }
       this.#isSuspect = false;
       return undefined;
     } catch (error) {

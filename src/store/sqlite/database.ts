@@ -86,15 +86,13 @@ export class Database implements Disposable {
     return this.#connection;
   }
 
-  /** Takes a new connection if the present one does not even read any more. Returns whether it did. */
-  renewIfBroken(): boolean {
+  /** Takes a new connection if the present one does not even read any more. */
+  renewIfBroken(): void {
     try {
       this.#connection.prepare('SELECT count(*) FROM transactions WHERE tx = 1').get();
-      return false;
     } catch {
       if (this.#connection.isOpen) this.#connection.close();
       this.#connection = connect(this.#path);
-      return true;
     }
   }
 

@@ -16,9 +16,11 @@ const LONGEST_TAIL = 32_768;
 /** Filed in one commit, at least; else twice what it appends, so that filing is always ahead. */
 const LEAST_SHARE = 128;
 
+// The plus takes the type from the sequence: else a name that is written like a number would be taken for that number's row,
+// and the row would not be found by the key of the table.
 const UNFILED = `
 SELECT message, tx, sequence, mailbox_bytes FROM messages WHERE message > ? AND tx IS NOT NULL
-AND NOT EXISTS (SELECT 1 FROM mailboxes WHERE mailboxes.tx = messages.tx AND entry = sequence) ORDER BY message`;
+AND NOT EXISTS (SELECT 1 FROM mailboxes WHERE mailboxes.tx = messages.tx AND entry = +sequence) ORDER BY message`;
 
 export interface LogEntry {
   readonly id: string;

@@ -247,7 +247,8 @@ function sweep(tables: Tables, limit: number, now: number): SweepResult {
   let rows = MOST_SWEPT;
   for (const each of due.slice(0, limit)) {
     rows -= tables.mailbox.deleteSome(each.tx, rows);
-    // Its mailbox was longer than what was left, and the next slice goes on with it.
+    // Its mailbox was longer than what was left, and the next slice goes on with it; nobody will see the rest again.
+    if (rows === 0) transactions.condemn(each);
     if (rows === 0) break;
     removeRest(tables, each, now);
     forgotten.push(each.id);

@@ -42,6 +42,7 @@ export class Transactions {
   readonly #insert: StatementSync;
   readonly #settle: StatementSync;
   readonly #due: StatementSync;
+  readonly #condemn: StatementSync;
   readonly #delete: StatementSync;
 
   constructor(database: DatabaseSync, limits: StoreLimits) {
@@ -64,6 +65,7 @@ export class Transactions {
     );
     this.#settle = database.prepare('UPDATE transactions SET ends_at = ?, settled = 1 WHERE tx = ?');
     this.#due = database.prepare(`SELECT ${FIELDS} FROM transactions WHERE ends_at <= ? ORDER BY ends_at, tx LIMIT ?`);
+    this.#condemn = database.prepare('UPDATE transactions SET ends_at = 0 WHERE tx = ?');
     this.#delete = database.prepare('DELETE FROM transactions WHERE tx = ?');
     // Apart, since the least is found at once, and counting alone is much quicker.
     const count = database.prepare(
@@ -130,6 +132,12 @@ export class Transactions {
     this.#known.delete(transaction.id);
     this.openCount.ended();
     return 'settled';
+  }
+
+  /** It stays forgotten, whatever becomes of the clock and of the time for which ended ones are kept. */
+  condemn({ tx, id }: TransactionRow): void {
+    this.#condemn.run(tx);
+    this.#known.delete(id);
   }
 
   /** Those that are forgotten, oldest first. */
