@@ -36,7 +36,7 @@ const LAYERS: Record<string, readonly string[]> = {
 };
 
 /** Files that every layer may import. */
-const LEAVES = ['src/clock.ts', 'src/errors.ts', 'src/folder.ts', 'src/logger.ts', 'src/json/'];
+const LEAVES = ['src/clock.ts', 'src/errors.ts', 'src/folder.ts', 'src/logger.ts', 'src/random-text.ts', 'src/json/'];
 
 /** The port of a layer; whatever else is in its folder is implementation, named only by what puts the parts together. */
 const PORTS: Record<string, string> = {

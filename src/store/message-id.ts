@@ -2,25 +2,16 @@
  * Ids of the messages that a store names itself: random, and with the sequence at their end, so that a store can find them
  * without an index of names. Knows nothing of how messages are kept.
  */
-import { randomFillSync } from 'node:crypto';
+import { randomText } from '../random-text.ts';
 
 /** Ids grant nothing, but a guess must not hit one either. */
 const RANDOM_BYTES = 18;
-/** Random bytes, fetched many at a time: a call for each message would be dear. */
-const pool = Buffer.alloc(RANDOM_BYTES * 256);
-let used = pool.length;
 
 const ID = /^msg_[\w-]{24}([1-9a-z][0-9a-z]{0,6})$/;
 
 /** `msg_…`: 144 random bits, then the sequence to the base of 36. */
 export function newMessageId(sequence: number): string {
-  if (used === pool.length) {
-    randomFillSync(pool);
-    used = 0;
-  }
-  const start = used;
-  used += RANDOM_BYTES;
-  return `msg_${pool.toString('base64url', start, used)}${sequence.toString(36)}`;
+  return `msg_${randomText(RANDOM_BYTES)}${sequence.toString(36)}`;
 }
 
 /** The sequence that an id has, if it is one of ours. Anybody can write such a text: look whether that message has this id. */

@@ -1,5 +1,6 @@
 /** Ids and secrets: random, opaque, told apart by their first letters, and kept only as hashes. */
-import { hash, randomFillSync } from 'node:crypto';
+import { hash } from 'node:crypto';
+import { randomText } from '../random-text.ts';
 
 /** What a secret grants, as its prefix says; secret scanners and people then know what they found. */
 export type SecretKind = 'access-token' | 'ticket' | 'callback' | 'api-key';
@@ -14,23 +15,6 @@ const PREFIXES: Readonly<Record<SecretKind, string>> = {
 const SECRET_BYTES = 32;
 /** Ids grant nothing, but a guess must not hit one either. */
 const ID_BYTES = 18;
-
-/** Random bytes, fetched many at a time: a call for each id and secret would be dear. */
-const pool = Buffer.alloc(SECRET_BYTES * 256);
-let used = pool.length;
-
-/** Base64url. What was taken is wiped: a secret lies about no longer than its owner keeps it. */
-function randomText(bytes: number): string {
-  if (used + bytes > pool.length) {
-    randomFillSync(pool);
-    used = 0;
-  }
-  const start = used;
-  used += bytes;
-  const text = pool.toString('base64url', start, used);
-  pool.fill(0, start, used);
-  return text;
-}
 
 /** A new secret of 256 random bits. Safe in URLs and headers as it stands. */
 export function newSecret(kind: SecretKind): string {

@@ -3,7 +3,6 @@
  *
  * @see TransportProtocols.md, "POST [endpoint-base]/negotiate"
  */
-import { randomFillSync } from 'node:crypto';
 import type { TransferFormat } from './hub-protocol.ts';
 
 export type TransportName = 'WebSockets' | 'ServerSentEvents' | 'LongPolling';
@@ -17,25 +16,6 @@ export const transportFormats: Readonly<Record<TransportName, readonly TransferF
 
 const HIGHEST_VERSION = 1;
 const LARGEST_INT32 = 2 ** 31 - 1;
-
-const ID_BYTES = 16;
-/** Random bytes for many ids: one call for each would be dear. */
-const pool = Buffer.alloc(ID_BYTES * 256);
-let used = pool.length;
-
-/** 16 random bytes, safe in a URL as they stand: clients paste ids there unencoded. */
-export function createConnectionId(): string {
-  if (used === pool.length) {
-    randomFillSync(pool);
-    used = 0;
-  }
-  const start = used;
-  used += ID_BYTES;
-  const id = pool.toString('base64url', start, used);
-  // Some are secrets: nothing of them stays here.
-  pool.fill(0, start, used);
-  return id;
-}
 
 export type VersionChoice = { readonly version: number } | { readonly error: string };
 

@@ -2,8 +2,15 @@
  * The connections of one endpoint by their secret token, and the one timer that looks at all of them.
  */
 import type { Clock, Timer } from '../../clock.ts';
+import { randomText } from '../../random-text.ts';
 
 const HEARTBEAT_MS = 1_000;
+const ID_BYTES = 16;
+
+/** 16 random bytes, for an id or a token, safe in a URL as they stand: clients paste ids there unencoded. */
+export function createConnectionId(): string {
+  return randomText(ID_BYTES);
+}
 
 /** What the table asks of a connection. */
 export interface Entry {

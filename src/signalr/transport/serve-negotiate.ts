@@ -1,9 +1,10 @@
 /**
  * POST {base}/negotiate: makes a connection, or sends the client elsewhere.
  */
-import { chooseVersion, createConnectionId, negotiateAnswer } from '../protocol/negotiate.ts';
+import { chooseVersion, negotiateAnswer } from '../protocol/negotiate.ts';
 import { admit, type Exchange } from './admit.ts';
 import { answerJson, answerRefusal, refuseUnavailable } from './answer.ts';
+import { createConnectionId } from './connection-table.ts';
 import { HttpConnection, type Surroundings } from './http-connection.ts';
 import { queryValues } from './request.ts';
 

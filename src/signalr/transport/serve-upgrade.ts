@@ -3,7 +3,6 @@
  */
 import type { Socket } from 'node:net';
 import type { WebSocketServer } from 'ws';
-import { createConnectionId } from '../protocol/negotiate.ts';
 import { admit, type Exchange, isSameUser, namedConnection } from './admit.ts';
 import {
   acceptUpgrade,
@@ -14,6 +13,7 @@ import {
   refuseUnavailable,
   refuseUnknownUpgrade,
 } from './answer.ts';
+import { createConnectionId } from './connection-table.ts';
 import { corsHeaders } from './cors.ts';
 import { HttpConnection, type Surroundings } from './http-connection.ts';
 import { packRequest } from './kept-request.ts';
