@@ -1,5 +1,6 @@
 /** `npm run bench`: reads what is asked for and runs it. */
-import { readFile } from 'node:fs/promises';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { machine } from './machine.ts';
 import { readOptions } from './options.ts';
 import { profile } from './profile.ts';
@@ -34,9 +35,21 @@ async function work(): Promise<string[]> {
     await micro();
     return [];
   }
+  if (instead.scale !== undefined) return scale(instead.scale);
   if (instead.profile !== undefined) return profile(instead.profile, plan, { out, say });
   if (instead.steady !== undefined) return steady(instead.steady.peer, plan, { ...instead.steady, out, say });
   const run = await runRounds(peers, plan, say);
   process.stdout.write(`${terminalReport(run, plan)}\n`);
   return writeResults({ machine: machine(), plan, ...run }, out);
+}
+
+/** Some 0.5 KB of disk for each message while it runs. */
+async function scale(transactions: number): Promise<string[]> {
+  // Only here: it loads the sources of this checkout.
+  const { measureScale } = await import('./scale.ts');
+  await mkdir(out, { recursive: true });
+  const report = await measureScale({ transactions, messages: 10 * transactions, dir: out, say });
+  const path = join(out, 'scale.json');
+  await writeFile(path, `${JSON.stringify({ machine: machine(), ...report }, undefined, 2)}\n`);
+  return [path];
 }

@@ -15,11 +15,13 @@ export interface BenchOptions {
   readonly out: string;
   /** Instead of a run: where the time of this peer goes. */
   readonly profile?: Peer;
-  /** Instead of a run: Ringback at half load for so many minutes, with pages coming and going. */
   /** Instead of a run: prints the tables of an earlier one, from this file. */
   readonly markdown?: string;
   /** Instead of a run: single functions. */
   readonly micro?: boolean;
+  /** Instead of a run: the SQLite store with so many transactions in its file, and ten messages for each. */
+  readonly scale?: number;
+  /** Instead of a run: Ringback at half load for so many minutes, with pages coming and going. */
   readonly steady?: { readonly peer: Peer; readonly minutes: number; readonly churn: number };
 }
 
@@ -48,6 +50,7 @@ const full: Plan = {
 /** A process may have 20,000 files open on many systems. */
 const SCALE: readonly number[] = [1000, 5000, 10_000, 19_000];
 const CHURN = 50;
+const TRANSACTIONS = 1_000_000;
 
 /** Under a minute: what to look at while one works on something. */
 const quick: Plan = {
@@ -81,14 +84,20 @@ export function readOptions(args: readonly string[]): BenchOptions {
     .option('--churn <number>', 'pages that come, and go, a second in a steady run', number)
     .option('--markdown <results.json>', 'instead: print the tables of an earlier run')
     .option('--micro', 'instead: the functions that each message goes through, one by one')
+    .option(
+      '--scale [transactions]',
+      'instead: the SQLite store with this many in its file (default: 1,000,000), ten messages each',
+      number,
+    )
     .option('--scale-connections', 'Ringback alone with 1,000, 5,000, 10,000 and 19,000 connections')
     .option('--out <folder>', 'where the results go', 'bench/results')
     .parse([...args], { from: 'user' });
   const values = command.opts<Values>();
-  const { out, profile, steady, churn, micro, markdown } = values;
+  const { out, profile, steady, churn, micro, markdown, scale } = values;
   const options = { plan: planOf(values), peers: peersOf(values), out: resolve(out) };
   if (markdown !== undefined) return { ...options, markdown };
   if (micro === true) return { ...options, micro };
+  if (scale !== undefined) return { ...options, scale: scale === true ? TRANSACTIONS : scale };
   const ringback = named('ringback', values.ringback);
   if (steady !== undefined) return { ...options, steady: { peer: ringback, minutes: steady, churn: churn ?? CHURN } };
   if (profile === undefined) return options;
@@ -112,6 +121,7 @@ interface Values {
   readonly micro?: boolean;
   readonly markdown?: string;
   readonly churn?: number;
+  readonly scale?: number | true;
   readonly scaleConnections?: boolean;
   readonly out: string;
 }
