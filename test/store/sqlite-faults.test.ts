@@ -116,6 +116,23 @@ test(
 );
 
 /** A file system of its own in memory. */
+test('a name that is no Unicode fails alone, and leaves nothing', async () => {
+  using folder = new Folder();
+  await using store = await openStore(folder.file());
+  await store.open(transaction('a'));
+  const [refused, stored] = await Promise.allSettled([
+    store.append(message('a', 'm-\ud800')),
+    store.append(message('a', 'n', '2')),
+  ]);
+  assert.equal(refused.status === 'rejected' && codeOf(refused.reason), 'internal_error');
+  assert.equal(stored.status === 'fulfilled' && 'message' in stored.value && stored.value.message.sequence, 1);
+  await assert.rejects(store.append({ ...message('a', 'k'), key: 'm-\udc00' }));
+  assert.deepEqual(
+    (await store.read('a', { after: 0, limit: 10 }))?.messages.map(({ id }) => id),
+    ['n'],
+  );
+});
+
 class SmallDisk implements Disposable {
   readonly path: string;
 

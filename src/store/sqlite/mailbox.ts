@@ -95,6 +95,7 @@ export class Mailbox {
   append(transaction: TransactionRow, wanted: NewMessage, now: number): AppendResult {
     const { tx } = transaction;
     const { key, type, data } = wanted;
+    if (!isText(wanted.id) || !isText(key)) throw new TypeError('expected a name without lone surrogates');
     const first = this.#find(tx, key) ?? (wanted.id === key ? undefined : this.#find(tx, wanted.id));
     if (first !== undefined) {
       const message = messageOf(transaction, first);
@@ -263,6 +264,11 @@ export class Mailbox {
     const pending = this.#firstPending.get(tx, acked + 1);
     return pending === undefined ? lastFiled : integer(pending, 'sequence') - 1;
   }
+}
+
+/** What is no Unicode would be stored as another text, and two of them as one. */
+function isText(name: string | undefined): boolean {
+  return name?.isWellFormed() !== false;
 }
 
 function messageOf(transaction: TransactionRow, row: Row): StoredMessage {
