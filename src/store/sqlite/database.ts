@@ -23,7 +23,10 @@ const LOG_PAGES = 2048;
  */
 const ERASE_PAGES = 512;
 
-const CACHE_KIB = 65_536;
+/** Of the file: a small one is in the memory of the operating system anyway, and what is in ours counts for each connection. */
+const CACHED_SHARE = 1 / 16;
+const LEAST_CACHE_KIB = 4_096;
+const MOST_CACHE_KIB = 65_536;
 
 /** How long a reader in another process, such as somebody's shell, may hold up a checkpoint. */
 const BUSY_MS = 1_000;
@@ -36,7 +39,6 @@ PRAGMA secure_delete = ON;
 PRAGMA temp_store = MEMORY;
 PRAGMA wal_autocheckpoint = 0;
 PRAGMA max_page_count = ${MAX_PAGES};
-PRAGMA cache_size = -${CACHE_KIB};
 `;
 
 /** Why a file cannot be the store's. */
@@ -136,8 +138,10 @@ export class Database implements Disposable {
   #copyLog(mode: 'PASSIVE' | 'FULL'): boolean {
     this.#scrubber.scan();
     const isComplete = this.#checkpoint(mode);
-    if (isComplete) this.#scrubber.scrub();
-    return isComplete;
+    if (!isComplete) return false;
+    this.#scrubber.scrub();
+    fitCache(this.#connection);
+    return true;
   }
 
   /** Whether the whole log is in the file now. */
@@ -152,9 +156,16 @@ function connect(path: string): DatabaseSync {
   try {
     connection.exec(SETTINGS);
     migrate(connection);
+    fitCache(connection);
     return connection;
   } catch (error) {
     connection.close();
     throw error;
   }
+}
+
+function fitCache(connection: DatabaseSync): void {
+  const pages = integer(connection.prepare('PRAGMA page_count').get() ?? {}, 'page_count');
+  const kib = Math.round((pages * PAGE_BYTES * CACHED_SHARE) / 1024);
+  connection.exec(`PRAGMA cache_size = -${Math.min(Math.max(kib, LEAST_CACHE_KIB), MOST_CACHE_KIB)}`);
 }
