@@ -1,10 +1,11 @@
 /** `npm run bench`: reads what is asked for and runs it. */
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { mkdir, readFile } from 'node:fs/promises';
+import { measureBatches } from './batch.ts';
 import { machine } from './machine.ts';
 import { readOptions } from './options.ts';
+import type { Peer } from './peers/peer.ts';
 import { profile } from './profile.ts';
-import { writeResults } from './report/files.ts';
+import { writeFiles, writeResults } from './report/files.ts';
 import { markdownReport, type Results } from './report/markdown.ts';
 import { terminalReport } from './report/terminal.ts';
 import { runRounds } from './rounds.ts';
@@ -35,6 +36,7 @@ async function work(): Promise<string[]> {
     await micro();
     return [];
   }
+  if (instead.batch !== undefined) return batch(instead.batch);
   if (instead.scale !== undefined) return scale(instead.scale);
   if (instead.profile !== undefined) return profile(instead.profile, plan, { out, say });
   if (instead.steady !== undefined) return steady(instead.steady.peer, plan, { ...instead.steady, out, say });
@@ -43,13 +45,22 @@ async function work(): Promise<string[]> {
   return writeResults({ machine: machine(), plan, ...run }, out);
 }
 
+async function batch(peer: Peer): Promise<string[]> {
+  const rounds = await measureBatches(peer, plan.rounds);
+  for (const round of rounds) {
+    const { rate, cpuPerMessage, p50Ms, longestMs } = round;
+    say(
+      `${Math.round(rate)} messages/s, ${cpuPerMessage.toFixed(1)} µs CPU a message, p50 ${p50Ms.toFixed(0)} ms and at most ${longestMs.toFixed(0)} ms a batch`,
+    );
+  }
+  return writeFiles(out, { 'batch.json': `${JSON.stringify({ machine: machine(), rounds }, undefined, 2)}\n` });
+}
+
 /** Some 0.5 KB of disk for each message while it runs. */
 async function scale(transactions: number): Promise<string[]> {
   // Only here: it loads the sources of this checkout.
   const { measureScale } = await import('./scale.ts');
   await mkdir(out, { recursive: true });
   const report = await measureScale({ transactions, messages: 10 * transactions, dir: out, say });
-  const path = join(out, 'scale.json');
-  await writeFile(path, `${JSON.stringify({ machine: machine(), ...report }, undefined, 2)}\n`);
-  return [path];
+  return writeFiles(out, { 'scale.json': `${JSON.stringify({ machine: machine(), ...report }, undefined, 2)}\n` });
 }

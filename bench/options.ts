@@ -19,6 +19,8 @@ export interface BenchOptions {
   readonly markdown?: string;
   /** Instead of a run: single functions. */
   readonly micro?: boolean;
+  /** Instead of a run: messages a thousand to a request, into this peer. */
+  readonly batch?: Peer;
   /** Instead of a run: the SQLite store with so many transactions in its file, and ten messages for each. */
   readonly scale?: number;
   /** Instead of a run: Ringback at half load for so many minutes, with pages coming and going. */
@@ -84,6 +86,7 @@ export function readOptions(args: readonly string[]): BenchOptions {
     .option('--churn <number>', 'pages that come, and go, a second in a steady run', number)
     .option('--markdown <results.json>', 'instead: print the tables of an earlier run')
     .option('--micro', 'instead: the functions that each message goes through, one by one')
+    .option('--batch', 'instead: how many messages a second Ringback stores when they come a thousand to a request')
     .option(
       '--scale [transactions]',
       'instead: the SQLite store with this many in its file (default: 1,000,000), ten messages each',
@@ -93,12 +96,13 @@ export function readOptions(args: readonly string[]): BenchOptions {
     .option('--out <folder>', 'where the results go', 'bench/results')
     .parse([...args], { from: 'user' });
   const values = command.opts<Values>();
-  const { out, profile, steady, churn, micro, markdown, scale } = values;
+  const { out, profile, steady, churn, micro, markdown, scale, batch } = values;
   const options = { plan: planOf(values), peers: peersOf(values), out: resolve(out) };
   if (markdown !== undefined) return { ...options, markdown };
   if (micro === true) return { ...options, micro };
   if (scale !== undefined) return { ...options, scale: scale === true ? TRANSACTIONS : scale };
   const ringback = named('ringback', values.ringback);
+  if (batch === true) return { ...options, batch: ringback };
   if (steady !== undefined) return { ...options, steady: { peer: ringback, minutes: steady, churn: churn ?? CHURN } };
   if (profile === undefined) return options;
   return { ...options, profile: profile === true ? ringback : named(profile, values.ringback) };
@@ -121,6 +125,7 @@ interface Values {
   readonly micro?: boolean;
   readonly markdown?: string;
   readonly churn?: number;
+  readonly batch?: boolean;
   readonly scale?: number | true;
   readonly scaleConnections?: boolean;
   readonly out: string;

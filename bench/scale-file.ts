@@ -11,8 +11,9 @@ import type { StoreLimits } from '../src/store/store.ts';
 
 export const LIMITS: StoreLimits = {
   openTransactions: 10_000_000,
-  messagesPerTransaction: 100_000,
-  mailboxBytes: 64 * 1024 * 1024,
+  // What appends while others are removed goes to one of them.
+  messagesPerTransaction: 10_000_000,
+  mailboxBytes: 2 ** 40,
   retentionMs: 86_400_000,
   parkedMessages: 100_000,
   parkMs: 86_400_000,
