@@ -56,18 +56,20 @@ function follow(program, args, { cwd, env, output, leash }) {
   /** @type {import('node:child_process').StdioOptions} */
   const stdio = output === 'stderr' ? ['ignore', 2, 2, ...leash] : ['inherit', 'inherit', 'inherit', ...leash];
   return new Promise((resolve, reject) => {
-    // Never spawnSync: killed while in it, we would leave `npm ci` running into the next attempt.
-    const child = spawn(program, args, { cwd, env: env ?? process.env, stdio });
     /** @type {NodeJS.Signals | null} */
     let interrupted = null;
     const forward = (/** @type {NodeJS.Signals} */ signal) => {
       interrupted = signal;
       child.kill(signal);
     };
+    // Before there is a child: one that comes while it is being made would end us and leave it to itself. It is told later,
+    // since no handler runs before this function has returned.
     for (const signal of FORWARDED) process.on(signal, forward);
     const settle = () => {
       for (const signal of FORWARDED) process.off(signal, forward);
     };
+    // Never spawnSync: killed while in it, we would leave `npm ci` running into the next attempt.
+    const child = spawn(program, args, { cwd, env: env ?? process.env, stdio });
     child.once('error', (error) => {
       settle();
       reject(error);
