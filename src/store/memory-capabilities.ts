@@ -34,6 +34,7 @@ export class MemoryCapabilities {
     const hash = own.get(id);
     if (hash === undefined) return false;
     own.delete(id);
+    transaction.touch();
     return this.#byHash.delete(hash);
   }
 

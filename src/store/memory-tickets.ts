@@ -10,10 +10,16 @@ export interface MemoryTicket {
   readonly expiresAt: number;
 }
 
+/** What a ticket is bound to. */
+interface Holder {
+  readonly connectionId: string;
+  readonly node: string;
+}
+
 export class MemoryTickets {
   readonly #byHash = new Map<string, MemoryTicket>();
   readonly #byTransaction = new Map<MemoryTransaction, Set<MemoryTicket>>();
-  readonly #connections = new Map<MemoryTicket, string>();
+  readonly #holders = new Map<MemoryTicket, Holder>();
   readonly #byConnection = new Map<string, Set<MemoryTicket>>();
 
   add(ticket: MemoryTicket): void {
@@ -27,12 +33,16 @@ export class MemoryTickets {
 
   /** The connection that a ticket is bound to. */
   connectionOf(ticket: MemoryTicket): string | undefined {
-    return this.#connections.get(ticket);
+    return this.#holders.get(ticket)?.connectionId;
   }
 
-  bind(ticket: MemoryTicket, connectionId: string): void {
-    this.#connections.set(ticket, connectionId);
-    addTo(this.#byConnection, connectionId, ticket);
+  /** False: it is bound to another one. */
+  bind(ticket: MemoryTicket, holder: Holder): boolean {
+    const bound = this.#holders.get(ticket);
+    if (bound !== undefined) return bound.connectionId === holder.connectionId && bound.node === holder.node;
+    this.#holders.set(ticket, holder);
+    addTo(this.#byConnection, holder.connectionId, ticket);
+    return true;
   }
 
   /** Drops the tickets of a transaction, or only those of one of its tokens. */
@@ -49,14 +59,14 @@ export class MemoryTickets {
   /** Drops those that waited too long. */
   dropLate(now: number): void {
     for (const ticket of this.#byHash.values()) {
-      if (ticket.expiresAt <= now && !this.#connections.has(ticket)) this.#drop(ticket);
+      if (ticket.expiresAt <= now && !this.#holders.has(ticket)) this.#drop(ticket);
     }
   }
 
   #drop(ticket: MemoryTicket): void {
-    const connectionId = this.#connections.get(ticket);
-    if (connectionId !== undefined) removeFrom(this.#byConnection, connectionId, ticket);
-    this.#connections.delete(ticket);
+    const holder = this.#holders.get(ticket);
+    if (holder !== undefined) removeFrom(this.#byConnection, holder.connectionId, ticket);
+    this.#holders.delete(ticket);
     removeFrom(this.#byTransaction, ticket.transaction, ticket);
     this.#byHash.delete(ticket.hash);
   }

@@ -1,5 +1,6 @@
 /** One transaction in memory: its mailbox, its receipts and what grants access to it. Knows nothing of other transactions. */
 import { limitReached } from './capacity.ts';
+import { inUse } from './in-use.ts';
 import { stateAt } from './lifetime.ts';
 import type { Effect, EffectRun, Outcome } from './marks.ts';
 import { newMessageId } from './message-id.ts';
@@ -11,6 +12,7 @@ import type {
   MailboxPosition,
   NewMessage,
   NewTransaction,
+  OpenResult,
   ReadOptions,
   Receipt,
   StoredMessage,
@@ -25,6 +27,9 @@ interface Entry {
   deliveredAt: number | undefined;
   outcome: Outcome | undefined;
 }
+
+/** Of all transactions, so that one that comes later begins with a number that none of the same id had. */
+let lastVersion = 0;
 
 export class MemoryTransaction {
   readonly id: string;
@@ -42,6 +47,7 @@ export class MemoryTransaction {
   #bytes = 0;
   #ackedSequence = 0;
   #settledAt: number | undefined;
+  #version = ++lastVersion;
 
   constructor(wanted: NewTransaction, now: number) {
     this.#wanted = wanted;
@@ -65,6 +71,21 @@ export class MemoryTransaction {
 
   get ackedSequence(): number {
     return this.#ackedSequence;
+  }
+
+  get version(): number {
+    return this.#version;
+  }
+
+  /** Something became another that somebody may look at. */
+  touch(): void {
+    this.#version = ++lastVersion;
+  }
+
+  /** An `open` whose answer was lost is asked again with the same secrets; anything else is another's id. */
+  openAgain({ token }: NewTransaction): OpenResult {
+    if (this.tokens.get(token.id) !== token.hash) throw inUse();
+    return { outcome: 'opened', createdAt: this.createdAt, expiresAt: this.expiresAt };
   }
 
   append(wanted: NewMessage, { now, limits }: { readonly now: number; readonly limits: StoreLimits }): AppendResult {
@@ -136,8 +157,10 @@ export class MemoryTransaction {
   /** Whether it was open until now. */
   settle(now: number): boolean {
     const wasOpen = stateAt(this, now) === 'open';
-    if (wasOpen) this.#settledAt = now;
-    return wasOpen;
+    if (!wasOpen) return false;
+    this.#settledAt = now;
+    this.touch();
+    return true;
   }
 
   apply(runs: readonly EffectRun[]): void {
@@ -145,6 +168,7 @@ export class MemoryTransaction {
       for (const entry of this.#entries.slice(from - 1, to)) applyTo(entry, effect);
     }
     while (this.#entries[this.#ackedSequence]?.outcome !== undefined) this.#ackedSequence += 1;
+    this.touch();
   }
 
   #add({ id, type, data, storedAt }: Pick<StoredMessage, 'id' | 'type' | 'data' | 'storedAt'>, bytes: number): Entry {
@@ -153,6 +177,7 @@ export class MemoryTransaction {
     this.#entries.push(entry);
     this.#bytes += bytes;
     this.#byName.set(id, entry);
+    this.touch();
     return entry;
   }
 

@@ -21,7 +21,6 @@ import type {
   ConnectionChanges,
   IncomingEvent,
   MailboxPage,
-  Mark,
   MarkedPosition,
   NewMessage,
   NewTicket,
@@ -76,7 +75,7 @@ export class MemoryStore implements Store {
     const now = this.#now();
     const present = this.#transactions.get(wanted.id);
     if (present !== undefined && this.#isForgotten(present, now)) this.#remove(present, now);
-    else if (present !== undefined) return repeatedOpen(present, wanted);
+    else if (present !== undefined) return present.openAgain(wanted);
     const { reference, token, callback } = wanted;
     if (reference !== undefined && this.#references.open(reference, now) !== undefined) return { outcome: 'reference_taken' };
     if (!this.#openCount.hasRoom(now)) return { outcome: 'full' };
@@ -106,14 +105,22 @@ export class MemoryStore implements Store {
     return this.#find(transactionId, now)?.page(options, now);
   }
 
-  async mark(list: readonly TransactionMarks[]): Promise<readonly MarkedPosition[]> {
-    const now = this.#now();
-    return list.map(({ transactionId, marks }) => this.#markOne(this.#find(transactionId, now), marks));
+  async mark({ transactionId, marks }: TransactionMarks): Promise<MarkedPosition> {
+    const transaction = this.#find(transactionId, this.#now());
+    if (transaction === undefined) return undefined;
+    for (const round of roundsOf(marks)) transaction.apply(effectsOf(round, transaction));
+    const { lastSequence, ackedSequence } = transaction;
+    return { lastSequence, ackedSequence };
   }
 
   async receipt(transactionId: string, messageId: string): Promise<Receipt | undefined> {
     const now = this.#now();
     return this.#find(transactionId, now)?.receipt(messageId, now);
+  }
+
+  async versions(transactionIds: readonly string[]): Promise<readonly (number | undefined)[]> {
+    const now = this.#now();
+    return transactionIds.map((id) => this.#find(id, now)?.version);
   }
 
   async transaction(transactionId: string): Promise<TransactionRecord | undefined> {
@@ -210,12 +217,9 @@ export class MemoryStore implements Store {
     };
   }
 
-  async bindTicket(hash: string, connectionId: string): Promise<boolean> {
+  async bindTicket(hash: string, connectionId: string, node = ''): Promise<boolean> {
     const ticket = this.#goodTicket(hash, this.#now());
-    if (ticket === undefined) return false;
-    const boundTo = this.#tickets.connectionOf(ticket);
-    if (boundTo === undefined) this.#tickets.bind(ticket, connectionId);
-    return boundTo === undefined || boundTo === connectionId;
+    return ticket !== undefined && this.#tickets.bind(ticket, { connectionId, node });
   }
 
   async saveConnections({ added, removed }: ConnectionChanges): Promise<void> {
@@ -274,13 +278,6 @@ export class MemoryStore implements Store {
     return ticket.expiresAt <= now && this.#tickets.connectionOf(ticket) === undefined ? undefined : ticket;
   }
 
-  #markOne(transaction: MemoryTransaction | undefined, marks: readonly Mark[]): MarkedPosition {
-    if (transaction === undefined) return undefined;
-    for (const round of roundsOf(marks)) transaction.apply(effectsOf(round, transaction));
-    const { lastSequence, ackedSequence } = transaction;
-    return { lastSequence, ackedSequence };
-  }
-
   #remove(transaction: MemoryTransaction, now: number): void {
     if (stateAt(transaction, now) === 'open') this.#openCount.ended();
     this.#references.delete(transaction);
@@ -289,10 +286,4 @@ export class MemoryStore implements Store {
     this.#tickets.dropOf(transaction);
     this.#transactions.delete(transaction.id);
   }
-}
-
-/** An `open` whose answer was lost is asked again with the same secrets; anything else is another's id. */
-function repeatedOpen(present: MemoryTransaction, wanted: NewTransaction): OpenResult {
-  if (present.tokens.get(wanted.token.id) !== wanted.token.hash) throw inUse();
-  return { outcome: 'opened', createdAt: present.createdAt, expiresAt: present.expiresAt };
 }

@@ -11,7 +11,16 @@ const ID = /^msg_[\w-]{24}([1-9a-z][0-9a-z]{0,6})$/;
 
 /** `msg_…`: 144 random bits, then the sequence to the base of 36. */
 export function newMessageId(sequence: number): string {
-  return `msg_${randomText(RANDOM_BYTES)}${sequence.toString(36)}`;
+  return messageId(newMessageStem(), sequence);
+}
+
+/** What such an id begins with, where the sequence is not known yet. */
+export function newMessageStem(): string {
+  return `msg_${randomText(RANDOM_BYTES)}`;
+}
+
+export function messageId(stem: string, sequence: number): string {
+  return stem + sequence.toString(36);
 }
 
 /** The sequence that an id has, if it is one of ours. Anybody can write such a text: look whether that message has this id. */

@@ -186,6 +186,8 @@ export interface ConnectionChanges {
   readonly added: readonly ConnectionRow[];
   /** Connection ids; their tickets go with them. Unknown ones are no error. */
   readonly removed: readonly string[];
+  /** Where nodes share the store: what has come to be at another node stays. Default: all are this node's. */
+  readonly node?: string;
 }
 
 /** What one sweep removed. The bytes of it are gone when a sweep resolves that has no `more`; of a backlog, some slices later. */
@@ -220,9 +222,15 @@ export interface Store extends AsyncDisposable {
   receive(event: IncomingEvent): Promise<ReceiveResult>;
   /** Messages after a position, in order, with the state of their mailbox from the same instant. Undefined: unknown. */
   read(transactionId: string, options: ReadOptions): Promise<MailboxPage | undefined>;
-  /** Applies marks in order; one result for each element. Equal to applying them one at a time. */
-  mark(marks: readonly TransactionMarks[]): Promise<readonly MarkedPosition[]>;
+  /** Applies marks in order, and after those of earlier calls for the same transaction. Equal to applying them one at a time. */
+  mark(marks: TransactionMarks): Promise<MarkedPosition>;
   receipt(transactionId: string, messageId: string): Promise<Receipt | undefined>;
+  /**
+   * One number for each transaction, which is another one after anything that a reader or a sender who waits could see: a
+   * message, a mark, the end by settle, a revocation. Undefined: unknown. It means nothing else, may change without a reason, and
+   * need not change when time alone ends a transaction.
+   */
+  versions(transactionIds: readonly string[]): Promise<readonly (number | undefined)[]>;
 
   transaction(transactionId: string): Promise<TransactionRecord | undefined>;
   /** All that have this reference and are not forgotten, newest first, 100 at most; at most one of them is open. */
@@ -258,9 +266,10 @@ export interface Store extends AsyncDisposable {
   findTicket(hash: string): Promise<TicketRecord | undefined>;
   /**
    * Ties a ticket to a connection: true if it was unbound and in time, or is bound to this very connection already. One
-   * conditional write: of two connections that try, one wins.
+   * conditional write: of two connections that try, one wins; so of two nodes that try it with one connection, by
+   * whatever tickets, where nodes share the store.
    */
-  bindTicket(hash: string, connectionId: string): Promise<boolean>;
+  bindTicket(hash: string, connectionId: string, node?: string): Promise<boolean>;
 
   /** Brings the connection table up to date. A row of an unknown transaction is dropped silently. */
   saveConnections(changes: ConnectionChanges): Promise<void>;

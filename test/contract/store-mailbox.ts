@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
 import type { AppendResult, Store, StoredMessage } from '../../src/store/store.ts';
-import { TTL_MS, handled, message, stored, transaction } from './store-subject.ts';
+import { HANDLED_AT, TTL_MS, handled, message, stored, transaction } from './store-subject.ts';
 import type { Start } from './store-subject.ts';
 
 export function appendContract(start: Start): void {
@@ -65,10 +65,10 @@ export function appendContract(start: Start): void {
     const [first, second] = messages;
     assert.ok(first !== undefined && second !== undefined);
     assert.match(first.id, /^msg_[\w-]{24,40}$/);
-    await store.mark([handled('a', 1)]);
+    await store.mark(handled('a', 1));
     for (const { id, sequence } of [first, second]) {
       const receipt = await store.receipt('a', id);
-      assert.deepEqual([receipt?.sequence, receipt?.handledAt], [sequence, sequence === 1 ? 99 : undefined]);
+      assert.deepEqual([receipt?.sequence, receipt?.handledAt], [sequence, sequence === 1 ? HANDLED_AT : undefined]);
       assert.deepEqual(await store.append({ ...nameless, id }), { outcome: 'duplicate', message: messages[sequence - 1] });
       assert.deepEqual(await store.append({ ...nameless, key: id, data: '2' }), { outcome: 'conflict' });
       assert.equal(await store.receipt('b', id), undefined);
@@ -185,7 +185,7 @@ export function readContract(start: Start): void {
     await using under = await start();
     const { store, clock } = under;
     await fill(store, ['1', '2', '3', '4', '5']);
-    await store.mark([handled('a', 2)]);
+    await store.mark(handled('a', 2));
     const position = { state: 'open', expiresAt: clock.now() + TTL_MS, lastSequence: 5, ackedSequence: 2, tokenIsGood: true };
     const { messages, ...rest } = (await store.read('a', { after: 1, limit: 3 })) ?? assert.fail();
     assert.deepEqual(rest, position);

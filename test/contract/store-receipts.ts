@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
 import type { Mark, Receipt, Store } from '../../src/store/store.ts';
-import { handled, message, transaction } from './store-subject.ts';
+import { HANDLED_AT, handled, message, transaction } from './store-subject.ts';
 import type { Start, StoreUnderTest } from './store-subject.ts';
 
 export function markContract(start: Start): void {
@@ -12,8 +12,8 @@ export function markContract(start: Start): void {
     await Promise.all(Array.from({ length: count }, (_, index) => under.store.append(message('a', `m${index + 1}`))));
     return under;
   };
-  const at = (ms: number): number => 1_000_000 + ms;
-  const mark = async (store: Store, ...marks: Mark[]): Promise<unknown> => (await store.mark([{ transactionId: 'a', marks }]))[0];
+  const at = (ms: number): number => HANDLED_AT + ms;
+  const mark = (store: Store, ...marks: Mark[]): Promise<unknown> => store.mark({ transactionId: 'a', marks });
   const receipt = async (store: Store, sequence: number): Promise<Receipt> =>
     (await store.receipt('a', `m${sequence}`)) ?? assert.fail('no receipt');
   const delivered = (from: number, to: number, ms: number): Mark => ({ kind: 'delivered', from, to, at: at(ms) });
@@ -136,7 +136,10 @@ export function markContract(start: Start): void {
     const { handledAt, reply, failedAt, error } = await receipt(store, 1);
     assert.deepEqual([handledAt, reply, failedAt, error], [at(10), '1', undefined, undefined]);
     await mark(store, delivered(1, 1, 50));
-    assert.deepEqual([(await receipt(store, 1)).attempts, (await receipt(store, 1)).deliveredAt], [1, at(50)]);
+    const { attempts, deliveredAt = NaN } = await receipt(store, 1);
+    assert.equal(attempts, 1);
+    // Where nodes share a store their reports cross: what was handled had been delivered, whoever says it later.
+    assert.ok([at(10), at(50)].includes(deliveredAt), `delivered at ${deliveredAt}`);
   });
 
   it('applies the marks of one call in order', async () => {
@@ -198,18 +201,19 @@ export function markContract(start: Start): void {
     assert.deepEqual((await receipt(store, 257)).handledAt, at(256));
   });
 
-  it('answers one position for each element, undefined for what is unknown', async () => {
+  it('answers each call of many at once by itself, in their order: where it stands, or undefined for what is unknown', async () => {
     await using under = await prepare(2);
     const { store } = under;
     await store.open(transaction('b'));
-    const positions = await store.mark([handled('a', 1), handled('never', 1), handled('b', 1), handled('a', 2)]);
+    const calls = [handled('a', 1), handled('never', 1), handled('b', 1), handled('a', 2)];
+    const positions = await Promise.all(calls.map((each) => store.mark(each)));
     assert.deepEqual(positions, [
       { lastSequence: 2, ackedSequence: 1 },
       undefined,
       { lastSequence: 0, ackedSequence: 0 },
       { lastSequence: 2, ackedSequence: 2 },
     ]);
-    assert.deepEqual(await store.mark([]), []);
+    assert.deepEqual(await mark(store), { lastSequence: 2, ackedSequence: 2 }, 'of no marks');
   });
 
   it('takes marks after settle and expiry', async () => {
@@ -220,7 +224,7 @@ export function markContract(start: Start): void {
     await store.open(transaction('b', { ttlMs: 5 }));
     await store.append(message('b', 'm'));
     clock.advance(5);
-    assert.deepEqual(await store.mark([handled('b', 1)]), [{ lastSequence: 1, ackedSequence: 1 }]);
+    assert.deepEqual(await store.mark(handled('b', 1)), { lastSequence: 1, ackedSequence: 1 });
   });
 }
 

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
 import type { Recipient, Store, StoredMessage } from '../../src/store/store.ts';
-import { LIMITS, TTL_MS, event, handled, isError, message, stored, transaction } from './store-subject.ts';
+import { HANDLED_AT, LIMITS, TTL_MS, event, handled, isError, message, stored, transaction } from './store-subject.ts';
 import type { Start } from './store-subject.ts';
 
 const TO_A: Recipient = { transactionId: 'a' };
@@ -50,14 +50,14 @@ export function receiveContract(start: Start): void {
     const { store, clock } = under;
     await store.open(transaction('a'));
     const first = stored(await store.receive(event('1', TO_A)));
-    await store.mark([handled('a', 1)]);
+    await store.mark(handled('a', 1));
     assert.deepEqual(await store.receipt('a', 'message-1'), {
       id: 'message-1',
       sequence: 1,
       storedAt: clock.now(),
       transactionState: 'open',
       attempts: 0,
-      handledAt: 99,
+      handledAt: HANDLED_AT,
     });
     assert.deepEqual(await store.append({ ...message('a', 'message-1'), type: first.type, data: first.data }), {
       outcome: 'duplicate',

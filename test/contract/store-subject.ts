@@ -14,7 +14,7 @@ import type {
   StoreLimits,
   TransactionMarks,
 } from '../../src/store/store.ts';
-import type { ManualClock } from '../fixtures/manual-clock.ts';
+import { ManualClock } from '../fixtures/manual-clock.ts';
 
 export interface StoreUnderTest extends AsyncDisposable {
   readonly store: Store;
@@ -48,8 +48,11 @@ export function connection(id: string, transactionId: string): ConnectionRow {
   return { id, transactionId, node: 'node', transport: 'WebSockets', since: 5 };
 }
 
+/** When {@link handled} says that it was: later than what a test stored before it turned its clock. */
+export const HANDLED_AT: number = new ManualClock().now() + 99;
+
 export function handled(transactionId: string, upTo: number): TransactionMarks {
-  return { transactionId, marks: [{ kind: 'handled', upTo, except: [], at: 99 }] };
+  return { transactionId, marks: [{ kind: 'handled', upTo, except: [], at: HANDLED_AT }] };
 }
 
 /** One of the source `acme`, whose message has its name in it. */
@@ -98,7 +101,7 @@ export async function assertForgotten(
   assert.equal(await store.settle(id), undefined);
   assert.deepEqual(await store.append(message(id, 'm')), { outcome: 'unknown' });
   assert.deepEqual(await store.receive(event(`to-${id}`, { transactionId: id })), { outcome: 'unknown' });
-  assert.deepEqual(await store.mark([handled(id, 1)]), [undefined]);
+  assert.deepEqual(await store.mark(handled(id, 1)), undefined);
   assert.deepEqual(await store.transactionsByReference(reference), []);
   assert.equal(await store.findToken(token), undefined);
   assert.equal(await store.findCallback(callback), undefined);

@@ -13,12 +13,14 @@ import { receiveContract } from './store-receive.ts';
 import { markContract } from './store-receipts.ts';
 import { LIMITS } from './store-subject.ts';
 import type { StoreUnderTest } from './store-subject.ts';
+import { versionContract } from './store-versions.ts';
 
 export type MakeStore = (limits: StoreLimits) => Promise<StoreUnderTest>;
 
-export function storeContract(name: string, make: MakeStore): void {
+/** @param skip why it cannot be tried here */
+export function storeContract(name: string, make: MakeStore, skip: string | false = false): void {
   const start = (limits: Partial<StoreLimits> = {}): Promise<StoreUnderTest> => make({ ...LIMITS, ...limits });
-  describe(`${name}, as a store`, () => {
+  describe(`${name}, as a store`, { skip }, () => {
     describe('opening and ending', () => lifeContract(start));
     describe('limits on open transactions and references', () => openingLimitsContract(start));
     describe('append', () => appendContract(start));
@@ -28,6 +30,7 @@ export function storeContract(name: string, make: MakeStore): void {
     describe('races for an event', () => raceContract(start));
     describe('read', () => readContract(start));
     describe('marks and receipts', () => markContract(start));
+    describe('versions', () => versionContract(start));
     describe('forget and sweep', () => removalContract(start));
     describe('tokens and callbacks', () => capabilityContract(start));
     describe('tickets', () => ticketContract(start));

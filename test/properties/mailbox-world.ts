@@ -138,6 +138,7 @@ class Life {
   #mortal(): Clock {
     return {
       now: () => this.#clock.now(),
+      steady: () => this.#clock.steady(),
       after: (delayMs, callback) => {
         const timer = this.#isDead ? { cancel: () => undefined } : this.#clock.after(delayMs, callback);
         this.#timers.add(timer);

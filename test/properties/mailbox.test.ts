@@ -11,7 +11,9 @@ import { silentLogger } from '../../src/logger.ts';
 import { MemoryStore } from '../../src/store/memory.ts';
 import { SqliteStore } from '../../src/store/sqlite/sqlite.ts';
 import type { Store } from '../../src/store/store.ts';
+import { noPostgres, temporaryDatabase } from '../fixtures/postgres.ts';
 import { temporaryFolder } from '../fixtures/server.ts';
+import { addNode, emptyAll, openPostgres, removeNode, type OpenPostgres } from '../store/postgres-fixture.ts';
 import { commands } from './mailbox-commands.ts';
 import { compareStore } from './mailbox-comparison.ts';
 import { done, names } from './mailbox-kind.ts';
@@ -49,6 +51,11 @@ test('a mailbox in SQLite does what the model says, whatever happens to it', asy
   await using folder = await temporaryFolder();
   let files = 0;
   await search(t, { runs: isLong ? 2_000 : 25, home: () => sqliteHome(join(folder.path, `${++files}.db`)) });
+});
+
+test('a mailbox in PostgreSQL does what the model says, whatever happens to it', { skip: noPostgres }, async (t) => {
+  await using database = await temporaryDatabase();
+  await search(t, { runs: isLong ? 1_000 : 12, home: () => postgresHome(database.url) });
 });
 
 async function search(t: TestContext, { runs, home }: { runs: number; home: () => StoreHome }): Promise<void> {
@@ -103,4 +110,21 @@ function memoryHome(): StoreHome {
 
 function sqliteHome(file: string): StoreHome {
   return { isDurable: true, open: (clock) => SqliteStore.open({ file, limits: LIMITS, clock, logger: silentLogger }) };
+}
+
+function postgresHome(url: string): StoreHome {
+  let opened: OpenPostgres | undefined;
+  return {
+    isDurable: true,
+    async open(clock) {
+      await opened?.[Symbol.asyncDispose]();
+      const isFirst = opened === undefined;
+      opened = await openPostgres(url, { limits: LIMITS, clock });
+      // After a failure the next begins where it began.
+      if (isFirst) await emptyAll(opened.pool);
+      else await removeNode(opened.pool, 'node');
+      await addNode(opened.pool, 'node');
+      return opened.store;
+    },
+  };
 }

@@ -223,6 +223,7 @@ function attempt<M extends Method>(operations: Operations<M>, { method, paramete
 const READS: ReadonlySet<Method> = new Set<Read>([
   'read',
   'receipt',
+  'versions',
   'transaction',
   'transactionsByReference',
   'findToken',

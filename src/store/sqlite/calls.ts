@@ -1,6 +1,6 @@
 /** The methods of the store as data, to be carried to the worker and back. */
 import type { ErrorCode } from '../../errors.ts';
-import type { Store, StoreLimits } from '../store.ts';
+import type { MarkedPosition, Store, StoreLimits, TransactionMarks } from '../store.ts';
 import type { Refusal } from './database.ts';
 
 export type Method = Exclude<keyof Store, symbol>;
@@ -8,21 +8,39 @@ export type Method = Exclude<keyof Store, symbol>;
 /** Of a message that was stored, only what its sender does not have: the message itself need not cross the threads twice. */
 export type StoredAnswer = readonly [id: string, sequence: number, storedAt: number];
 
-export type Answer<M extends Method> = Awaited<ReturnType<Store[M]>> | (M extends 'append' ? StoredAnswer : never);
+/** Marks are many and small: those of one turn are one call. */
+export interface MarkCall {
+  readonly parameters: readonly [list: readonly TransactionMarks[]];
+  readonly answer: readonly MarkedPosition[];
+}
+
+export type ParametersOf<M extends Method> = M extends 'mark' ? MarkCall['parameters'] : Parameters<Store[M]>;
+
+export type Answer<M extends Method> = M extends 'mark'
+  ? MarkCall['answer']
+  : Awaited<ReturnType<Store[M]>> | (M extends 'append' ? StoredAnswer : never);
 
 /** What each method does, at an instant given, with its own parameters. */
 export type Operations<M extends Method = Method> = {
-  readonly [Each in M]: (now: number, ...parameters: Parameters<Store[Each]>) => Answer<Each>;
+  readonly [Each in M]: (now: number, ...parameters: ParametersOf<Each>) => Answer<Each>;
 };
 
-export type Read = 'read' | 'receipt' | 'transaction' | 'transactionsByReference' | 'findToken' | 'findCallback' | 'findTicket';
+export type Read =
+  | 'read'
+  | 'receipt'
+  | 'versions'
+  | 'transaction'
+  | 'transactionsByReference'
+  | 'findToken'
+  | 'findCallback'
+  | 'findTicket';
 /** After these no byte of what they removed may be in any file. */
 export type Removal = 'forget' | 'sweep';
 export type Write = Exclude<Method, Read>;
 
 export interface CallOf<M extends Method> {
   readonly method: M;
-  readonly parameters: Parameters<Store[M]>;
+  readonly parameters: ParametersOf<M>;
 }
 
 export type Call<M extends Method = Method> = { readonly [Each in M]: CallOf<Each> }[M];

@@ -9,9 +9,9 @@ import { Worker } from 'node:worker_threads';
 import type { Clock, Timer } from '../../clock.ts';
 import { RingbackError } from '../../errors.ts';
 import type { Logger } from '../../logger.ts';
-import type { Store, StoreLimits } from '../store.ts';
+import type { StoreLimits } from '../store.ts';
 import { CLOSE } from './calls.ts';
-import type { Answer, Batch, CallOf, IndexedResult, Method, WorkerMessage, WorkerSettings } from './calls.ts';
+import type { Answer, Batch, CallOf, IndexedResult, Method, ParametersOf, WorkerMessage, WorkerSettings } from './calls.ts';
 import type { Refusal } from './database.ts';
 
 const SHORTEST_PAUSE_MS = 100;
@@ -58,7 +58,7 @@ export class Committer implements AsyncDisposable {
   }
 
   /** Calls reach the file in the order of these. @throws store_unavailable, internal_error */
-  call<M extends Method>(method: M, ...parameters: Parameters<Store[M]>): Promise<Answer<M>> {
+  call<M extends Method>(method: M, ...parameters: ParametersOf<M>): Promise<Answer<M>> {
     if (this.#closing !== undefined) return Promise.reject(unavailable(new Error('the store is closed')));
     if (this.#state === 'down') return Promise.reject(unavailable(new Error('the worker of the store has not started again')));
     const { promise, resolve, reject } = Promise.withResolvers<Answer<M>>();

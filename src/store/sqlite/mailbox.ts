@@ -4,6 +4,7 @@
  */
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
 import { limitReached } from '../capacity.ts';
+import { Changes } from '../changes.ts';
 import { stateAt } from '../lifetime.ts';
 import { effectsOf, roundsOf } from '../marks.ts';
 import type { EffectRun, ReceiptPosition } from '../marks.ts';
@@ -48,6 +49,8 @@ interface Progress {
 }
 
 export class Mailbox {
+  /** By `tx`. */
+  readonly changes = new Changes<number>();
   readonly #limits: StoreLimits;
   readonly #log: MessageLog;
   readonly #last: StatementSync;
@@ -116,7 +119,12 @@ export class Mailbox {
     if (key !== undefined && key !== id) this.#name.run(tx, key, sequence);
     progress.lastSequence = sequence;
     progress.bytes = mailboxBytes;
+    this.changes.note(tx);
     return { outcome: 'stored', message: { transactionId: transaction.id, id, sequence, type, data, storedAt: now } };
+  }
+
+  version(transaction: TransactionRow | undefined): number | undefined {
+    return transaction && this.changes.of(transaction.tx);
   }
 
   position(tx: number): ReceiptPosition {
@@ -167,6 +175,7 @@ export class Mailbox {
       for (const run of runs) this.#apply(tx, run);
       progress.ackedSequence = this.#ackedAfter(tx, runs, progress);
     }
+    if (marks.length > 0) this.changes.note(tx);
     if (progress.ackedSequence !== before.ackedSequence) this.#acknowledge.run(tx, progress.ackedSequence);
     return this.position(tx);
   }
@@ -179,6 +188,7 @@ export class Mailbox {
     if (filed === left) this.#deleteNumbered.run(tx, tx, left);
     else this.#deleteRows.run(tx);
     this.#progress.delete(tx);
+    this.changes.drop(tx);
     return unfiled + filed;
   }
 

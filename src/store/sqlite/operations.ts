@@ -10,7 +10,7 @@ import { Events } from './events.ts';
 import { Mailbox } from './mailbox.ts';
 import { MessageLog } from './message-log.ts';
 import { Parking } from './parking.ts';
-import { SCHEMA_VERSION } from './schema.ts';
+import { touch } from './schema.ts';
 import { Transactions } from './transactions.ts';
 import type { DescribedRow, TransactionRow } from './transactions.ts';
 
@@ -99,6 +99,7 @@ function readsOf(tables: Tables, since: (now: number) => number): Operations<Rea
       const found = transactions.find(id, now);
       return found === undefined ? undefined : mailbox.receipt(found, messageId, now);
     },
+    versions: (now, ids) => ids.map((id) => mailbox.version(transactions.find(id, now))),
     transaction(now, id) {
       const found = transactions.describe(id, now);
       return found === undefined ? undefined : recordOf(tables, found, now);
@@ -124,11 +125,12 @@ function readsOf(tables: Tables, since: (now: number) => number): Operations<Rea
 }
 
 function lifeOf(tables: Tables): Operations<'open' | 'settle' | 'forget' | 'sweep'> {
-  const { transactions } = tables;
+  const { transactions, mailbox } = tables;
   return {
     open: (now, wanted) => open(tables, wanted, now),
     settle(now, id) {
       const found = transactions.find(id, now);
+      if (found !== undefined) mailbox.changes.note(found.tx);
       return found === undefined ? undefined : transactions.settle(found, now);
     },
     forget(now, id) {
@@ -172,7 +174,7 @@ function receptionOf({ transactions, mailbox, events, parking }: Tables): Operat
 }
 
 function accessOf(
-  { transactions, tokens, callbacks, tickets, connections }: Tables,
+  { transactions, mailbox, tokens, callbacks, tickets, connections }: Tables,
   since: (now: number) => number,
 ): Operations<'addToken' | 'revokeToken' | 'addCallback' | 'revokeCallback' | 'addTicket' | 'bindTicket' | 'saveConnections'> {
   return {
@@ -185,6 +187,7 @@ function accessOf(
       const found = transactions.find(id, now);
       if (found === undefined || !tokens.revoke(found.tx, tokenId)) return false;
       tickets.dropOfToken(found.tx, tokenId);
+      mailbox.changes.note(found.tx);
       return true;
     },
     addCallback(now, id, callback) {
@@ -291,9 +294,4 @@ function recordOf(tables: Tables, row: DescribedRow, now: number): TransactionRe
     ...(anonymousOrigin === undefined ? {} : { anonymousOrigin }),
     connections: tables.connections.of(tx, id),
   };
-}
-
-/** Writes a page of the file, and with it proves that this can be done; what it says stays the same. */
-function touch(database: DatabaseSync): void {
-  database.exec(`PRAGMA user_version = ${SCHEMA_VERSION}`);
 }

@@ -61,6 +61,8 @@ export class StoreFileError extends Error {
 
 export class SqliteStore implements Store {
   readonly #committer: Committer;
+  /** A call that may be joined. */
+  #marks: { readonly list: TransactionMarks[]; readonly positions: Promise<readonly MarkedPosition[]> } | undefined;
 
   private constructor(committer: Committer) {
     this.#committer = committer;
@@ -101,12 +103,24 @@ export class SqliteStore implements Store {
     return this.#committer.call('read', transactionId, options);
   }
 
-  mark(marks: readonly TransactionMarks[]): Promise<readonly MarkedPosition[]> {
-    return this.#committer.call('mark', marks);
+  async mark(marks: TransactionMarks): Promise<MarkedPosition> {
+    if (this.#marks === undefined) {
+      const list: TransactionMarks[] = [];
+      // It leaves after this turn, with what has joined by then.
+      this.#marks = { list, positions: this.#committer.call('mark', list) };
+      queueMicrotask(() => (this.#marks = undefined));
+    }
+    const { list, positions } = this.#marks;
+    const index = list.push(marks) - 1;
+    return (await positions)[index];
   }
 
   receipt(transactionId: string, messageId: string): Promise<Receipt | undefined> {
     return this.#committer.call('receipt', transactionId, messageId);
+  }
+
+  versions(transactionIds: readonly string[]): Promise<readonly (number | undefined)[]> {
+    return this.#committer.call('versions', transactionIds);
   }
 
   transaction(transactionId: string): Promise<TransactionRecord | undefined> {
