@@ -1,6 +1,6 @@
 /** Emits dist/ for the package: ESM, type declarations, and the pages of the demo. `--out <folder>` puts it elsewhere, for tests. */
 import { spawnSync } from 'node:child_process';
-import { existsSync, readdirSync, rmSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
@@ -18,4 +18,9 @@ const { status } = spawnSync(process.execPath, [tsc, '-p', join(root, 'tsconfig.
   stdio: 'inherit',
 });
 process.exitCode = status ?? 1;
+// Read as they are by the program, which finds them beside itself.
+const migrations = join('postgres', 'migrations');
+mkdirSync(join(out, migrations), { recursive: true });
+for (const name of readdirSync(join(root, 'src', migrations)))
+  copyFileSync(join(root, 'src', migrations, name), join(out, migrations, name));
 if (status === 0) await (out === dist ? ensureUi() : buildUi(join(out, 'ui')));

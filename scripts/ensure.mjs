@@ -20,6 +20,7 @@ import {
 import { delimiter, dirname, join } from 'node:path';
 import { CHROMIUM_VARIABLE, findChromium } from './chromium.mjs';
 import { withLock } from './lock.mjs';
+import { findPostgres, POSTGRES_CACHE, POSTGRES_PACKAGE, POSTGRES_VERSION } from './postgres.mjs';
 import { leaveLike, supervise, superviseForeign } from './supervise.mjs';
 
 /** @typedef {Pick<import('./supervise.mjs').End, 'code' | 'signal'>} End */
@@ -97,6 +98,30 @@ export async function ensureChromium(root) {
   const aptGet = isNamed ? undefined : findOnPath('apt-get');
   if (aptGet !== undefined && process.getuid?.() === 0) await once(root, 'chromium', () => installChromium(aptGet));
   if (findChromium(process.env) === undefined) warnOfSkips(isNamed);
+}
+
+/**
+ * For the tests of the PostgreSQL store, where the machine has none: real binaries, kept in this checkout's cache. No
+ * dependency of the package, since npm refuses a whole install for one that is for other machines.
+ * @param {string} root the checkout
+ */
+export async function ensurePostgres(root) {
+  if (findPostgres(root, process.env) !== undefined) return;
+  const home = join(root, POSTGRES_CACHE);
+  const name = `${POSTGRES_PACKAGE}@${POSTGRES_VERSION}`;
+  await once(root, 'postgres', async () => {
+    if (findPostgres(root, process.env) !== undefined) return undefined;
+    const making = `${home}.making`;
+    rmSync(making, { recursive: true, force: true });
+    mkdirSync(making, { recursive: true });
+    writeFileSync(join(making, 'package.json'), '{ "private": true }');
+    const failed = await npm('PostgreSQL for the tests', making, ['install', name, '--prefix', making]);
+    // Without it those tests are skipped, loudly.
+    if (failed) return failed.signal === null ? undefined : failed;
+    rmSync(home, { recursive: true, force: true });
+    renameSync(making, home);
+    return undefined;
+  });
 }
 
 /**

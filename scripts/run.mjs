@@ -7,7 +7,7 @@
  */
 import { delimiter, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { ensureChromium, ensureNode, ensurePackages } from './ensure.mjs';
+import { ensureChromium, ensureNode, ensurePackages, ensurePostgres } from './ensure.mjs';
 import { leaveLike, supervise } from './supervise.mjs';
 import { SERVER_FLAGS } from './server-flags.mjs';
 
@@ -36,6 +36,9 @@ const TEST_FLAGS = [
   '--test-reporter-destination=stdout',
 ];
 
+/** A single file is quicker with what it needs itself. */
+const ALL = ['--test-global-setup=test/fixtures/postgres-for-all.ts', 'test/**/*.test.ts'];
+
 /** The pages of the demo; at once, when they are there. */
 const UI = ['scripts/build-ui.mjs'];
 
@@ -44,7 +47,7 @@ const TASKS = {
   start: (args) => [UI, [...SERVER_FLAGS, 'src/cli/main.ts', 'serve', '--demo', ...args]],
   ringback: (args) =>
     args[0] === 'serve' ? [UI, [...SERVER_FLAGS, 'src/cli/main.ts', ...args]] : [['src/cli/main.ts', ...args]],
-  'conformance-server': (args) => [['test/fixtures/conformance-server.ts', ...args]],
+  'conformance-server': (args) => [['test/fixtures/conformance/server.ts', ...args]],
   test: (args) => [...(args.length === 0 ? CHECKS : []), UI, test(args)],
   check: () => CHECKS,
   format: (args) => [['node_modules/oxfmt/bin/oxfmt', ...args]],
@@ -53,13 +56,14 @@ const TASKS = {
   ],
   build: (args) => [['scripts/build.mjs', ...args]],
   bench: (args) => [['bench/main.ts', ...args]],
+  chaos: (args) => [['test/chaos/main.ts', ...args]],
 };
 
 /** @param {string[]} args files, and flags for Node's test runner */
 function test(args) {
   const files = args.filter((arg) => !arg.startsWith('-'));
   const flags = args.filter((arg) => arg.startsWith('-'));
-  return [...TEST_FLAGS, ...flags, ...(files.length === 0 ? ['test/**/*.test.ts'] : files)];
+  return [...TEST_FLAGS, ...flags, ...(files.length === 0 ? ALL : files)];
 }
 
 async function main() {
@@ -73,6 +77,7 @@ async function main() {
   const node = await ensureNode(root);
   await ensurePackages(root, node);
   if (name === 'test') await ensureChromium(root);
+  if (name === 'test' || name === 'chaos') await ensurePostgres(root);
   const { PATH = '', NODE_COMPILE_CACHE = join(root, '.cache', 'compiled') } = process.env;
   // Programs that ours start by name find the same Node; the cache halves the time to load our sources.
   const env = { ...process.env, NODE_COMPILE_CACHE, PATH: [dirname(node), PATH].join(delimiter) };

@@ -62,7 +62,7 @@ const SECRETS = `## API keys
 \`RINGBACK_API_KEY\` holds one or more keys, separated by commas: printable ASCII, better 16 characters or more each. Several are
 active at once, so that a key can be replaced without a gap. There is no flag and no key in the file for it: both are seen by others too easily.
 
-Without it, a key is made at the first start and written to \`<database file>.api-key\`, readable by its owner only; the path is logged. With
+With \`postgres://…\` it is required, the same for all instances. Without it, a key is made at the first start and written to \`<database file>.api-key\`, readable by its owner only; the path is logged. With
 \`memory:\` it is a temporary file that goes with the process. \`ringback open\` and \`ringback send\` look in the same places.
 `;
 

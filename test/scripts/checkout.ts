@@ -115,7 +115,8 @@ export class Checkout implements AsyncDisposable {
     const path = [join(this.root, 'bin'), dirname(process.execPath), PATH].join(delimiter);
     const child = spawn(process.execPath, [...nodeFlags, join(this.root, 'scripts', 'run.mjs'), ...args], {
       cwd: this.root,
-      env: { ...env, PATH: path, NPM_GATE: String(address.port), ...environment },
+      // Whatever the host has: nobody asks npm for a PostgreSQL.
+      env: { ...env, PATH: path, NPM_GATE: String(address.port), TEST_POSTGRES_URL: 'postgres://given', ...environment },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     const run = watch(child);

@@ -63,10 +63,12 @@ test('npm pack and npm publish build first, and say so on stderr only', () => {
   assert.equal(manifest.scripts['prepack'], `${manifest.scripts['build']} >&2`);
 });
 
-test('the package holds two files for each source file, the demo page, five documents, and nothing else', () => {
+test('the package holds two files for each source file, the migrations, the demo page, five documents, and nothing else', () => {
   const sources = readdirSync(join(ROOT, 'src'), { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.ts'));
   assert.ok(sources.length >= 80, `only ${sources.length} sources`);
   const built = sources.flatMap((name) => ['.js', '.d.ts'].map((ending) => `dist/${name.replace(/\.ts$/, ending)}`));
+  const migrations = readdirSync(join(ROOT, 'src/postgres/migrations')).map((name) => `dist/postgres/migrations/${name}`);
+  assert.ok(migrations.length >= 3 && migrations.every((path) => path.endsWith('.sql')), migrations.join());
   const page = shipped(/^dist\/ui\//);
   for (const path of page)
     assert.match(
@@ -76,7 +78,7 @@ test('the package holds two files for each source file, the demo page, five docu
     );
   assert.ok(page.includes('dist/ui/index.html'));
   const documents = ['package.json', 'README.md', 'LICENSE', 'CHANGELOG.md', 'PROTOCOL.md'];
-  assert.deepEqual(shipped(/./).toSorted(), [...documents, ...built, ...page].toSorted());
+  assert.deepEqual(shipped(/./).toSorted(), [...documents, ...built, ...migrations, ...page].toSorted());
 });
 
 test('no file of it points at a source map, at a source file, or at the machine that built it', () => {

@@ -21,7 +21,7 @@ test('a mailbox longer than a slice is removed in several, and nobody sees it me
   });
   assert.ok((await Promise.all(appended)).every(({ outcome }) => outcome === 'stored'));
   // Some have rows of their own by now, and others not yet.
-  await store.mark([{ transactionId: 'long', marks: [{ kind: 'handled', upTo: 900, except: [], at: 1 }] }]);
+  await store.mark({ transactionId: 'long', marks: [{ kind: 'handled', upTo: 900, except: [], at: 1 }] });
   await store.open(transaction('next', { ttlMs: TTL_MS }));
   await store.open(transaction('kept'));
   clock.advance(2_000);

@@ -49,15 +49,13 @@ async function fill(store: SqliteStore, id: string, { bytes, messages }: Shape):
     const data = JSON.stringify(mark('data').repeat(Math.ceil(bytes(index) / 20)));
     await store.append({ transactionId, id: mark('message') + index, key: mark('key') + index, type: mark('type'), data });
   }
-  await store.mark([
-    {
-      transactionId,
-      marks: [
-        { kind: 'failed', sequence: 1, error: mark('error'), at: 1 },
-        { kind: 'handled', upTo: 2, except: [], reply: JSON.stringify(mark('reply').repeat(100)), at: 1 },
-      ],
-    },
-  ]);
+  await store.mark({
+    transactionId,
+    marks: [
+      { kind: 'failed', sequence: 1, error: mark('error'), at: 1 },
+      { kind: 'handled', upTo: 2, except: [], reply: JSON.stringify(mark('reply').repeat(100)), at: 1 },
+    ],
+  });
   await store.addTicket({ hash: mark('hash'), transactionId, tokenId: mark('hash'), ttlMs: 1_000 });
   const connection = { id: mark('connection'), transactionId, node: mark('connection'), transport: mark('connection'), since: 1 };
   await store.saveConnections({ added: [connection], removed: [] });

@@ -23,7 +23,7 @@ test('what was stored is there when the file is opened again', async () => {
     await using store = await openStore(folder.file());
     await store.open(transaction('a', { reference: 'r' }));
     await store.append({ ...message('a', 'm'), key: 'key' });
-    await store.mark([{ transactionId: 'a', marks: [{ kind: 'handled', upTo: 1, except: [], reply: '"ok"', at: 5 }] }]);
+    await store.mark({ transactionId: 'a', marks: [{ kind: 'handled', upTo: 1, except: [], reply: '"ok"', at: 5 }] });
   }
   await using store = await openStore(folder.file());
   assert.equal((await store.transactionsByReference('r'))[0]?.ackedSequence, 1);

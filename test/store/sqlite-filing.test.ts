@@ -82,7 +82,7 @@ test('tens of thousands of messages are filed a few at a time, whatever happens 
       const mailbox = model.get(marked);
       if (mailbox !== undefined) {
         mailbox.acked = Math.max(mailbox.acked, Math.floor(random() * mailbox.data.length));
-        await store.mark([{ transactionId: marked, marks: [{ kind: 'handled', upTo: mailbox.acked, except: [], at: 1 }] }]);
+        await store.mark({ transactionId: marked, marks: [{ kind: 'handled', upTo: mailbox.acked, except: [], at: 1 }] });
       }
       if (step % 4 === 0 && model.delete(removed)) assert.equal(await store.forget(removed), true);
     }
@@ -128,14 +128,14 @@ test('a mark across the border of what is filed counts for both sides, and what 
   await using store = await openStore(folder.file());
   await store.open(transaction('a'));
   for (const id of ['m1', 'm2']) await store.append(message('a', id));
-  await store.mark([{ transactionId: 'a', marks: [{ kind: 'delivered', from: 1, to: 2, at: 1 }] }]);
+  await store.mark({ transactionId: 'a', marks: [{ kind: 'delivered', from: 1, to: 2, at: 1 }] });
   for (const id of ['m3', 'm4', 'm5', 'm6']) await store.append(message('a', id));
   const marks = [
     { kind: 'delivered', from: 2, to: 4, at: 5 },
     { kind: 'failed', sequence: 3, error: 'no', at: 6 },
     { kind: 'handled', upTo: 5, except: [4], reply: '"yes"', at: 7 },
   ] as const;
-  assert.deepEqual(await store.mark([{ transactionId: 'a', marks }]), [{ lastSequence: 6, ackedSequence: 3 }]);
+  assert.deepEqual(await store.mark({ transactionId: 'a', marks }), { lastSequence: 6, ackedSequence: 3 });
   const receipts = await Promise.all(['m1', 'm2', 'm3', 'm4', 'm5', 'm6'].map((id) => store.receipt('a', id)));
   assert.deepEqual(
     receipts.map((each) => [each?.attempts, each?.deliveredAt, each?.handledAt, each?.failedAt, each?.reply, each?.error]),
@@ -149,8 +149,8 @@ test('a mark across the border of what is filed counts for both sides, and what 
     ],
   );
   assert.deepEqual(
-    await store.mark([{ transactionId: 'a', marks: [{ kind: 'handled', upTo: 4, except: [], at: 8 }] }]),
-    [{ lastSequence: 6, ackedSequence: 5 }],
+    await store.mark({ transactionId: 'a', marks: [{ kind: 'handled', upTo: 4, except: [], at: 8 }] }),
+    { lastSequence: 6, ackedSequence: 5 },
     'what was handled before is passed over',
   );
   assert.equal(filedIn(folder.file()).rows, 5);

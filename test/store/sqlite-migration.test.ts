@@ -84,7 +84,7 @@ test('a file of version 2 becomes current: its messages are followed by new ones
     if (round === 2) continue;
     const added = await store.append({ transactionId: 'a', type: 'note', data: '4' });
     assert.equal('message' in added && added.message.sequence, 4);
-    await store.mark([{ transactionId: 'a', marks: [{ kind: 'handled', upTo: 4, except: [], at: 9 }] }]);
+    await store.mark({ transactionId: 'a', marks: [{ kind: 'handled', upTo: 4, except: [], at: 9 }] });
     await store.open(transaction('late', { reference: 'later' }));
     await store.append({ transactionId: 'late', type: 'note', data: '5' });
     assert.deepEqual(
