@@ -1,34 +1,32 @@
 /** The doorbell of a single process: rings are function calls. */
-import type { StoredMessage } from '../store/store.ts';
-import type { Backplane, RingListener } from './backplane.ts';
+import type { Backplane, News, RingListener } from './backplane.ts';
+import { Listeners } from './listeners.ts';
 
 export class MemoryBackplane implements Backplane {
-  /** Nearly every transaction has one reader, which then needs no set of its own. */
-  readonly #listeners = new Map<string, RingListener | Set<RingListener>>();
+  readonly #listeners = new Listeners();
 
-  ring(transactionId: string, hint?: StoredMessage): void {
-    const listeners = this.#listeners.get(transactionId);
-    if (listeners === undefined) return;
-    if (typeof listeners === 'function') listeners(hint);
-    // A copy, since a listener may unsubscribe itself or subscribe another one.
-    else for (const listener of [...listeners]) if (listeners.has(listener)) listener(hint);
+  ring(transactionId: string, news?: News): void {
+    this.#listeners.tell(transactionId, news);
+  }
+
+  ringHere(transactionId: string): void {
+    this.#listeners.tell(transactionId);
   }
 
   subscribe(transactionId: string, listener: RingListener): () => void {
-    const present = this.#listeners.get(transactionId);
-    if (present === undefined) this.#listeners.set(transactionId, listener);
-    else if (typeof present === 'function') this.#listeners.set(transactionId, new Set([present, listener]));
-    else present.add(listener);
-    return () => this.#unsubscribe(transactionId, listener);
+    this.#listeners.add(transactionId, listener);
+    return () => this.#listeners.delete(transactionId, listener);
+  }
+
+  subscribed(): Iterable<string> {
+    return this.#listeners.transactions();
+  }
+
+  isSubscribed(transactionId: string): boolean {
+    return this.#listeners.has(transactionId);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#listeners.clear();
-  }
-
-  #unsubscribe(transactionId: string, listener: RingListener): void {
-    const present = this.#listeners.get(transactionId);
-    if (present === listener) this.#listeners.delete(transactionId);
-    else if (present instanceof Set && present.delete(listener) && present.size === 0) this.#listeners.delete(transactionId);
   }
 }

@@ -4,7 +4,7 @@
  *
  * Owns the order and completeness of delivery. Knows nothing of SignalR, HTTP or SQL.
  */
-import type { Backplane } from '../backplane/backplane.ts';
+import type { Backplane, News } from '../backplane/backplane.ts';
 import type { Clock, Timer } from '../clock.ts';
 import { RingbackError } from '../errors.ts';
 import type { JsonText, MailboxPage, Store, StoredMessage } from '../store/store.ts';
@@ -62,7 +62,7 @@ export class Attachment implements Disposable, Expiring {
     this.#options = options;
     this.#context = context;
     // Subscribe before the first read: an append between the two then rings, instead of being missed.
-    this.#unsubscribe = context.backplane.subscribe(options.transactionId, (hint) => this.#ring(hint));
+    this.#unsubscribe = context.backplane.subscribe(options.transactionId, (news) => this.#ring(news));
     void this.#begin();
   }
 
@@ -147,9 +147,9 @@ export class Attachment implements Disposable, Expiring {
     if (!this.#redelivery.isPending) this.#ring();
   }
 
-  /** A ring carries no promise, so any number of rings during a run cost one more read. */
-  #ring(hint?: StoredMessage): void {
-    if (this.#isDisposed) return;
+  /** A ring carries no promise: any number of them during a run cost one more read. Receipts are the farewell's matter. */
+  #ring(hint?: News): void {
+    if (this.#isDisposed || hint === 'receipt') return;
     if (hint !== undefined && this.#hasBegun) {
       if (this.#takes(hint)) return this.#deliver(hint);
       // Sent already, or not to be sent now; whatever holds it back rings as it lets go.

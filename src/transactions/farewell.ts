@@ -2,6 +2,7 @@
  * The end of an attachment whose transaction takes no more messages: everything was sent, `closed` was said, and what is
  * still unacked may be acked, for a while.
  */
+import type { Backplane } from '../backplane/backplane.ts';
 import type { Clock, Timer } from '../clock.ts';
 import type { MailboxPosition, Store } from '../store/store.ts';
 import type { Receipts } from './receipts.ts';
@@ -11,6 +12,7 @@ const LAST_ACKS_MS = 10_000;
 
 export interface FarewellOptions {
   readonly store: Pick<Store, 'read'>;
+  readonly backplane: Pick<Backplane, 'subscribe'>;
   readonly receipts: Receipts;
   readonly clock: Clock;
   readonly transactionId: string;
@@ -22,12 +24,15 @@ export class Farewell implements Disposable {
   readonly #options: FarewellOptions;
   readonly #timer: Timer;
   readonly #unwatch: () => void;
+  readonly #unsubscribe: () => void;
   #isOver = false;
 
   constructor(options: FarewellOptions) {
     this.#options = options;
     this.#timer = options.clock.after(LAST_ACKS_MS, () => this.#end());
     this.#unwatch = options.receipts.watch(options.transactionId, (position) => this.#look(position));
+    // They may be acked on another node.
+    this.#unsubscribe = options.backplane.subscribe(options.transactionId, () => void this.#lookNow());
     void this.#lookNow();
   }
 
@@ -35,6 +40,7 @@ export class Farewell implements Disposable {
     this.#isOver = true;
     this.#timer.cancel();
     this.#unwatch();
+    this.#unsubscribe();
   }
 
   /** The last acks may have been committed before the watch was set. */

@@ -1,7 +1,8 @@
 /**
  * What became of messages, written behind: deliveries, acks and failures are noted here and reach the store a moment later,
- * those of one transaction together. Whoever needs the truth now flushes first.
+ * those of one transaction together, and none waits for those of another. Whoever needs the truth now flushes first.
  */
+import type { Backplane } from '../backplane/backplane.ts';
 import type { Clock } from '../clock.ts';
 import { RingbackError } from '../errors.ts';
 import type { JsonText, Mark, MarkedPosition, Store } from '../store/store.ts';
@@ -25,35 +26,40 @@ export interface Handled {
 export interface ReceiptsOptions {
   readonly store: Pick<Store, 'mark'>;
   readonly clock: Clock;
+  /** Rung when messages were handled or have failed. Absent where nobody waits for that on another node. */
+  readonly backplane?: Pick<Backplane, 'ring'> | undefined;
 }
 
 export class Receipts implements AsyncDisposable {
   readonly #store: Pick<Store, 'mark'>;
   readonly #clock: Clock;
+  readonly #backplane: Pick<Backplane, 'ring'> | undefined;
   readonly #writer: WriteBehind;
   readonly #listeners = new Map<string, Set<PositionListener>>();
-  #pending = new Map<string, Mark[]>();
+  readonly #pending = new Map<string, Mark[]>();
+  readonly #writing = new Set<string>();
   #pendingMarks = 0;
-  #writing: ReadonlyMap<string, readonly Mark[]> = new Map();
 
   constructor(options: ReceiptsOptions) {
     this.#store = options.store;
     this.#clock = options.clock;
-    this.#writer = new WriteBehind({ clock: options.clock, delayMs: MARK_DELAY_MS, write: () => this.#write() });
+    this.#backplane = options.backplane;
+    this.#writer = new WriteBehind({ clock: options.clock, delayMs: MARK_DELAY_MS, write: (id) => this.#write(id) });
   }
 
   /** A message was handed to a transport. */
   delivered(transactionId: string, sequence: number): void {
-    const marks = this.#marks(transactionId);
-    const last = marks.at(-1);
+    const marks = this.#pending.get(transactionId);
+    const last = marks?.at(-1);
     const at = this.#clock.now();
     // Only those of one instant: a time that stands for several could lie before the message itself.
-    if (last?.kind === 'delivered' && last.to === sequence - 1 && last.at === at) {
+    if (marks !== undefined && last?.kind === 'delivered' && last.to === sequence - 1 && last.at === at) {
       marks[marks.length - 1] = { kind: 'delivered', from: last.from, to: sequence, at };
       return;
     }
     // Deliveries are counted, not promised: when there is no room, they are what is left out.
-    if (this.#pendingMarks < MAX_PENDING_MARKS) this.#note(marks, { kind: 'delivered', from: sequence, to: sequence, at });
+    if (this.#pendingMarks < MAX_PENDING_MARKS)
+      this.#note(transactionId, { kind: 'delivered', from: sequence, to: sequence, at });
   }
 
   /** @throws RingbackError store_unavailable, when the store has been away for so long that no more can be held */
@@ -68,7 +74,7 @@ export class Receipts implements AsyncDisposable {
 
   /** Waits until every mark of this transaction noted so far is committed. */
   async flush(transactionId: string): Promise<void> {
-    if (this.#pending.has(transactionId) || this.#writing.has(transactionId)) await this.#writer.flush();
+    if (this.#pending.has(transactionId) || this.#writing.has(transactionId)) await this.#writer.flush(transactionId);
   }
 
   /** For who only looks: waits as {@link flush}, but where the store cannot write, what is committed has to do. */
@@ -98,44 +104,35 @@ export class Receipts implements AsyncDisposable {
 
   #noteOrRefuse(transactionId: string, mark: Mark): void {
     if (this.#pendingMarks >= MAX_PENDING_MARKS) throw new RingbackError('store_unavailable');
-    this.#note(this.#marks(transactionId), mark);
+    this.#note(transactionId, mark);
     // Somebody waits for exactly this, so it does not wait for company.
-    if (this.#listeners.has(transactionId)) this.#writer.flush().catch(() => undefined);
+    if (this.#listeners.has(transactionId)) this.#writer.flush(transactionId).catch(() => undefined);
   }
 
-  #marks(transactionId: string): Mark[] {
-    let marks = this.#pending.get(transactionId);
-    if (marks === undefined) this.#pending.set(transactionId, (marks = []));
-    return marks;
-  }
-
-  #note(marks: Mark[], mark: Mark): void {
-    marks.push(mark);
+  #note(transactionId: string, mark: Mark): void {
+    const marks = this.#pending.get(transactionId);
+    if (marks === undefined) this.#pending.set(transactionId, [mark]);
+    else marks.push(mark);
     this.#pendingMarks++;
-    this.#writer.touch();
+    this.#writer.touch(transactionId);
   }
 
-  async #write(): Promise<void> {
-    const batch = this.#pending;
-    if (batch.size === 0) return;
-    this.#pending = new Map();
-    this.#writing = batch;
+  async #write(transactionId: string): Promise<void> {
+    const marks = this.#pending.get(transactionId);
+    if (marks === undefined) return;
+    this.#pending.delete(transactionId);
+    this.#writing.add(transactionId);
     try {
-      const entries = [...batch].map(([transactionId, marks]) => ({ transactionId, marks }));
-      const positions = await this.#store.mark(entries);
-      for (const { marks } of entries) this.#pendingMarks -= marks.length;
-      entries.forEach(({ transactionId }, index) => this.#tell(transactionId, positions[index]));
+      const position = await this.#store.mark({ transactionId, marks });
+      this.#pendingMarks -= marks.length;
+      this.#tell(transactionId, position);
+      // That something was delivered nobody waits for.
+      if (marks.some(({ kind }) => kind !== 'delivered')) this.#backplane?.ring(transactionId, 'receipt');
     } catch (error) {
-      this.#putBack(batch);
+      this.#pending.set(transactionId, [...marks, ...(this.#pending.get(transactionId) ?? [])]);
       throw error;
     } finally {
-      this.#writing = new Map();
-    }
-  }
-
-  #putBack(batch: ReadonlyMap<string, Mark[]>): void {
-    for (const [transactionId, marks] of batch) {
-      this.#pending.set(transactionId, [...marks, ...(this.#pending.get(transactionId) ?? [])]);
+      this.#writing.delete(transactionId);
     }
   }
 

@@ -24,15 +24,19 @@ export interface Ticket extends PageIdentity {
 export interface TicketsOptions {
   readonly store: Pick<Store, 'addTicket' | 'findTicket' | 'bindTicket' | 'findToken'>;
   readonly fresh: FreshGrants;
+  /** Other nodes use and revoke what this one has issued: a ticket is looked up whenever it comes. Default: false. */
+  readonly isShared?: boolean;
 }
 
 export class Tickets {
   readonly #store: TicketsOptions['store'];
   readonly #fresh: FreshGrants;
+  readonly #isShared: boolean;
 
-  constructor({ store, fresh }: TicketsOptions) {
+  constructor({ store, fresh, isShared = false }: TicketsOptions) {
     this.#store = store;
     this.#fresh = fresh;
+    this.#isShared = isShared;
   }
 
   /**
@@ -41,6 +45,16 @@ export class Tickets {
    */
   async holder(tokenHash: string): Promise<PageIdentity | undefined> {
     return this.#fresh.take(tokenHash) ?? (await this.#store.findToken(tokenHash));
+  }
+
+  /**
+   * What ties a connection to a page that came without a ticket, where nodes share the store: it is bound as one, so that only one
+   * node gets the connection. Undefined: there is one node only, or the transaction or the token is gone.
+   * @throws RingbackError store_unavailable
+   */
+  async claim(identity: PageIdentity): Promise<string | undefined> {
+    const ticket = this.#isShared ? await this.issue(identity) : undefined;
+    return ticket === undefined ? undefined : hashSecret(ticket);
   }
 
   /** A new ticket, committed; undefined when the transaction or the token is gone. @throws RingbackError store_unavailable */
@@ -54,7 +68,7 @@ export class Tickets {
       ...(tokenId !== undefined && { tokenId }),
     });
     if (!isIssued) return undefined;
-    this.#fresh.remember(hash, { transactionId, tokenId });
+    if (!this.#isShared) this.#fresh.remember(hash, { transactionId, tokenId });
     return ticket;
   }
 
@@ -67,8 +81,11 @@ export class Tickets {
     return record === undefined ? undefined : { ...record, hash };
   }
 
-  /** Ties it to this connection; false when another one was first, or it is too late. @throws RingbackError store_unavailable */
-  bind(hash: string, connectionId: string): Promise<boolean> {
-    return this.#store.bindTicket(hash, connectionId);
+  /**
+   * Ties it to this connection at this node; false when another one was first, or it is too late.
+   * @throws RingbackError store_unavailable
+   */
+  bind(hash: string, connectionId: string, node: string): Promise<boolean> {
+    return this.#store.bindTicket(hash, connectionId, node);
   }
 }

@@ -231,7 +231,7 @@ export function removalContract(start: Start): void {
     for (const id of ['a', 'b', 'c']) {
       await store.open(transaction(id, { reference: `ref-${id}`, callback: { id: 'callback', hash: `callback-${id}` } }));
       await store.append({ ...message(id, 'm'), key: 'key' });
-      await store.mark([handled(id, 1)]);
+      await store.mark(handled(id, 1));
       await store.addTicket({ hash: `ticket-${id}`, transactionId: id, ttlMs: 1_000 });
       await store.saveConnections({ added: [connection(`connection-${id}`, id)], removed: [] });
     }
@@ -303,7 +303,7 @@ export function wholeContract(start: Start): void {
       for (let index = next++; index < 10_000; index = next++) {
         const id = ids[index % ids.length] ?? assert.fail();
         const { sequence } = stored(await store.append({ ...message(id, `m${index}`), key: `k${index}` }));
-        if (index % 7 === 0) await store.mark([handled(id, sequence)]);
+        if (index % 7 === 0) await store.mark(handled(id, sequence));
       }
     };
     await Promise.all(Array.from({ length: 64 }, call));

@@ -63,11 +63,8 @@ export function parkingContract(start: Start): void {
     const receipt = { id: 'message-2', sequence: 2, storedAt, transactionState: 'open', attempts: 0 };
     assert.deepEqual(await store.receipt('a', 'message-2'), receipt);
     const at = clock.now();
-    const results = await store.mark([
-      { transactionId: 'a', marks: [{ kind: 'delivered', from: 1, to: 2, at }] },
-      handled('a', 1),
-    ]);
-    assert.deepEqual(results.at(-1), { lastSequence: 2, ackedSequence: 1 });
+    await store.mark({ transactionId: 'a', marks: [{ kind: 'delivered', from: 1, to: 2, at }] });
+    assert.deepEqual(await store.mark(handled('a', 1)), { lastSequence: 2, ackedSequence: 1 });
     assert.deepEqual(await store.receipt('a', 'message-2'), { ...receipt, attempts: 1, deliveredAt: at });
     assert.equal((await store.append({ ...message('a', 'message-1'), type: 'paid', data: '"1"' })).outcome, 'duplicate');
     assert.equal((await store.append(message('a', 'message-1'))).outcome, 'conflict');

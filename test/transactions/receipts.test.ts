@@ -1,16 +1,16 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Receipts } from '../../src/transactions/receipts.ts';
-import type { Mark, Store } from '../../src/store/store.ts';
+import type { Mark, MarkedPosition, Store } from '../../src/store/store.ts';
 import { ManualClock } from '../fixtures/manual-clock.ts';
 
 test('deliveries of one instant are one mark, and each mark has the time of its deliveries', async () => {
   const clock = new ManualClock();
   const marks: Mark[] = [];
   const store: Pick<Store, 'mark'> = {
-    mark: async (all) => {
-      marks.push(...all.flatMap((each) => each.marks));
-      return all.map(() => undefined);
+    mark: async (each) => {
+      marks.push(...each.marks);
+      return undefined;
     },
   };
   const receipts = new Receipts({ store, clock });
@@ -28,3 +28,106 @@ test('deliveries of one instant are one mark, and each mark has the time of its 
   ]);
   await receipts[Symbol.asyncDispose]();
 });
+
+test('other nodes are told of what was handled or has failed, after it was committed; of deliveries nobody is', async () => {
+  const happened: string[] = [];
+  let isAway = true;
+  const store: Pick<Store, 'mark'> = {
+    mark: async ({ transactionId }) => {
+      if (isAway) throw new Error('away');
+      happened.push(`${transactionId} committed`);
+      return undefined;
+    },
+  };
+  const backplane = { ring: (id: string, news?: unknown) => void happened.push(`${id} ${String(news)}`) };
+  const receipts = new Receipts({ store, clock: new ManualClock(), backplane });
+  receipts.delivered('txn_a', 1);
+  receipts.delivered('txn_b', 1);
+  receipts.handled('txn_b', { upTo: 1, except: [] });
+  receipts.failed('txn_c', 1, 'no');
+  const ids = ['txn_a', 'txn_b', 'txn_c'];
+  for (const id of ids) await assert.rejects(receipts.flush(id));
+  assert.deepEqual(happened, []);
+  isAway = false;
+  for (const id of ids) await receipts.flush(id);
+  assert.deepEqual(happened, ['txn_a committed', 'txn_b committed', 'txn_b receipt', 'txn_c committed', 'txn_c receipt']);
+  await receipts[Symbol.asyncDispose]();
+});
+
+/** A store whose writes of `txn_held` end when the test says so; how often each transaction was written, in order. */
+class HoldingStore {
+  readonly written: string[] = [];
+  readonly #held: PromiseWithResolvers<MarkedPosition>[] = [];
+
+  async mark({ transactionId, marks }: Parameters<Store['mark']>[0]): Promise<MarkedPosition> {
+    this.written.push(
+      `${transactionId} ${marks.map((mark) => (mark.kind === 'delivered' ? `${mark.from}-${mark.to}` : mark.kind)).join()}`,
+    );
+    if (transactionId !== 'txn_held') return undefined;
+    const held = Promise.withResolvers<MarkedPosition>();
+    this.#held.push(held);
+    return held.promise;
+  }
+
+  end(error?: Error): void {
+    const held = this.#held.shift() ?? assert.fail('nothing is held');
+    if (error === undefined) held.resolve(undefined);
+    else held.reject(error);
+  }
+}
+
+test('marks of a transaction that is held keep those of no other waiting', async () => {
+  const clock = new ManualClock();
+  const store = new HoldingStore();
+  const receipts = new Receipts({ store, clock });
+  receipts.delivered('txn_held', 1);
+  receipts.delivered('txn_a', 1);
+  clock.advance(25);
+  await receipts.flush('txn_a');
+  receipts.handled('txn_a', { upTo: 1, except: [] });
+  await receipts.flush('txn_a');
+  receipts.delivered('txn_held', 2);
+  clock.advance(25);
+  assert.deepEqual(store.written, ['txn_held 1-1', 'txn_a 1-1', 'txn_a handled'], 'of one transaction one write at a time');
+  const flushed = receipts.flush('txn_held');
+  store.end();
+  await settled();
+  store.end();
+  await flushed;
+  assert.deepEqual(store.written.slice(3), ['txn_held 2-2']);
+  await receipts[Symbol.asyncDispose]();
+});
+
+test('when one transaction cannot be written, its marks alone are written again, in their order, later each time', async () => {
+  const clock = new ManualClock();
+  const store = new HoldingStore();
+  const receipts = new Receipts({ store, clock });
+  receipts.delivered('txn_held', 1);
+  receipts.delivered('txn_a', 1);
+  clock.advance(25);
+  await settled();
+  receipts.delivered('txn_held', 5);
+  const tries: string[][] = [];
+  for (const waitMs of [250, 500, 1_000]) {
+    store.written.splice(0);
+    store.end(new Error('held'));
+    await settled();
+    receipts.delivered('txn_a', 2);
+    clock.advance(waitMs - 1);
+    await settled();
+    assert.deepEqual(store.written, ['txn_a 2-2']);
+    clock.advance(1);
+    await settled();
+    tries.push(store.written.slice(1));
+  }
+  const both = ['txn_held 1-1,5-5'];
+  assert.deepEqual(tries, [both, both, both]);
+  store.end();
+  await receipts.flush('txn_held');
+  await receipts[Symbol.asyncDispose]();
+});
+
+/** What can be done without a clock is done. */
+function settled(): Promise<void> {
+  return new Promise((resolve) => void setImmediate(resolve));
+}
