@@ -14,11 +14,15 @@ export { RawJson } from './protocol/raw-json.ts';
 export type { Application, Connection, ConnectionHandler, ConnectRequest } from './transport/connection.ts';
 export { Endpoint } from './transport/endpoint.ts';
 export {
+  type Admittance,
   allowAnybody,
   type Authentication,
+  type EndpointCluster,
   type EndpointLimits,
   type EndpointOptions,
   type EndpointRequest,
+  type ForwardedExchange,
+  type ForwardOutcome,
   type NegotiateAdditions,
   type Refusal,
   type RequestKind,

@@ -2,6 +2,7 @@
  * Who makes a request, and which connection it names: asked for every request, before anything else about it is told.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { NamedToken } from '../protocol/connection-token.ts';
 import type { TransportName } from '../protocol/negotiate.ts';
 import { answerRefusal } from './answer.ts';
 import type { Authentication, EndpointRequest, RequestKind } from './endpoint-options.ts';
@@ -16,12 +17,15 @@ export interface Exchange {
   readonly url: URL;
   /** The connection token in the query, undefined when there is none. Several name nothing that exists. */
   readonly token: string | undefined;
+  /** Another node has passed it on: it is answered here, whatever it names. */
+  readonly isForwarded: boolean;
   /** The client has left. */
   readonly isGone: boolean;
 }
 
 export interface Admission<P> {
   readonly principal: P;
+  readonly isAttachedElsewhere: boolean;
   readonly request: EndpointRequest<P>;
 }
 
@@ -34,6 +38,12 @@ export function namedConnection<P>({ table }: Surroundings<P>, { token }: Exchan
   return token === undefined ? undefined : table.find(token);
 }
 
+/** The connection that it names, if another node has made that one, and this node does not carry it. */
+export function foreignConnection<P>({ table, settings }: Surroundings<P>, { token }: Exchange): NamedToken | undefined {
+  if (settings.tokens === undefined || token === undefined || table.find(token) !== undefined) return undefined;
+  return settings.tokens.readOther(token);
+}
+
 /** Undefined when the request is answered already, or its client gone. */
 export async function admit<P>(
   surroundings: Surroundings<P>,
@@ -42,10 +52,17 @@ export async function admit<P>(
 ): Promise<Admission<P> | undefined> {
   const { incoming, url } = exchange;
   const connection = namedConnection(surroundings, exchange);
-  const request = { ...asked, incoming, url, ...(connection && { connection }) };
+  const connectionId = connection?.id ?? foreignConnection(surroundings, exchange)?.connectionId;
+  const request = {
+    ...asked,
+    incoming,
+    url,
+    ...(connection && { connection }),
+    ...(connectionId !== undefined && { connectionId }),
+  };
   const who = await authenticate(surroundings, request);
   if (exchange.isGone) return undefined;
-  if ('principal' in who) return { principal: who.principal, request };
+  if ('principal' in who) return { principal: who.principal, isAttachedElsewhere: who.isAttachedElsewhere === true, request };
   answerRefusal(exchange.response, who);
   return undefined;
 }

@@ -1,9 +1,10 @@
 /**
  * How an endpoint is described by the app, and the finite defaults of its limits.
  */
-import type { IncomingMessage } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import { systemClock, type Clock } from '../../clock.ts';
 import { silentLogger, type Logger } from '../../logger.ts';
+import { ConnectionTokens } from '../protocol/connection-token.ts';
 import type { TransportName } from '../protocol/negotiate.ts';
 import type { Connection, ConnectionHandler } from './connection.ts';
 
@@ -17,8 +18,10 @@ export interface EndpointRequest<P> {
   readonly incoming: IncomingMessage;
   /** Holds the connection token and perhaps a bearer: never log it. */
   readonly url: URL;
-  /** Set when the request names an existing connection by its token. */
+  /** Set when the request names, by its token, a connection that exists at this node. */
   readonly connection?: Connection<P>;
+  /** The id of that connection, or of one that another node has made: see {@link EndpointOptions.cluster}. */
+  readonly connectionId?: string;
 }
 
 /** A refusal is answered as it stands: default body empty, the reason phrase is that of the status. */
@@ -28,7 +31,50 @@ export interface Refusal {
   readonly body?: string;
 }
 
-export type Authentication<P> = { readonly principal: P } | Refusal;
+export type Authentication<P> = Admittance<P> | Refusal;
+
+export interface Admittance<P> {
+  readonly principal: P;
+  /**
+   * The connection that the request names has its transport at another node: this request gets none here. Default false.
+   * Only the app can know that, and only where it writes down in common who is connected; see {@link EndpointOptions.cluster}.
+   */
+  readonly isAttachedElsewhere?: boolean;
+}
+
+/** A request that is to be passed on, and the place for the owner's answer. */
+export interface ForwardedExchange {
+  readonly incoming: IncomingMessage;
+  readonly response: ServerResponse;
+  /** Of a POST; no more than this is passed on. */
+  readonly maxBodyBytes: number;
+}
+
+/**
+ * What became of it. `answered`: with the owner's answer, or its client has left. With all others nothing has been answered.
+ * `unreachable`: the owner is dead, unknown or silent. `released`: a poll that waited was let go here, and its client may poll
+ * again. `full`: too many are being passed on. `too large`: its body is.
+ */
+export type ForwardOutcome = 'answered' | 'unreachable' | 'released' | 'full' | 'too large';
+
+/**
+ * Lets the connections of an endpoint be used through its like on other nodes, so that a balancer may send each request
+ * anywhere. A WebSocket is taken over where it arrives; a connection over HTTP stays with the node that negotiated it, and
+ * every other passes its requests on to that one.
+ */
+export interface EndpointCluster<P> {
+  /** The name of this node, in every token that it makes: 1 to 64 of `A-Z`, `a-z`, `0-9`, `_` and `-`. */
+  readonly node: string;
+  /** At least 32 secret bytes, the same at every node: tokens are sealed with them, so that none can be made up. */
+  readonly key: Uint8Array;
+  /** What of a principal must be the same at negotiate and at a connect elsewhere. Default: everybody is the same. */
+  userOf?(principal: P): string;
+  /**
+   * Passes a request on to {@link Endpoint.handleForwarded} of that node, and its answer back. The name comes from a token
+   * that some node has made; whether that one is alive is not known. Must not reject.
+   */
+  forward(node: string, exchange: ForwardedExchange): Promise<ForwardOutcome>;
+}
 
 export interface NegotiateAdditions {
   /** The client uses it as its bearer from then on. */
@@ -69,7 +115,7 @@ export interface EndpointOptions<P> extends Partial<EndpointLimits> {
   /** Default: all there are. Clients try them in the order WebSockets, LongPolling, whatever the order here. */
   readonly transports?: readonly TransportName[];
   /**
-   * Called for every HTTP request and upgrade, before anything else about it is told. If it throws: 500, empty. Use
+   * Called for every HTTP request and upgrade that is served here, before anything else about it is told. If it throws: 500, empty. Use
    * {@link allowAnybody} for an endpoint without principals.
    */
   authenticate(request: EndpointRequest<P>): Authentication<P> | Promise<Authentication<P>>;
@@ -82,6 +128,8 @@ export interface EndpointOptions<P> extends Partial<EndpointLimits> {
    * upgrades are answered 403. Absent: no CORS headers, and upgrades from anywhere.
    */
   isOriginAllowed?(origin: string): boolean;
+  /** Absent: this endpoint is the only one, and knows all of its connections. */
+  readonly cluster?: EndpointCluster<P>;
   /**
    * An idle WebSocket holds no object of `ws`: plain frames are read by hand, and `ws` comes with the first of another kind
    * (fragmented, a ping, larger than 64 KiB, or not whole in one read). Default false.
@@ -113,17 +161,19 @@ const builtTransports: readonly TransportName[] = ['WebSockets', 'LongPolling'];
 export type EndpointSettings<P> = EndpointOptions<P> &
   EndpointLimits & {
     readonly transports: readonly TransportName[];
+    /** Undefined where there is no other node. */
+    readonly tokens: ConnectionTokens | undefined;
     readonly lean: boolean;
     readonly clock: Clock;
     readonly logger: Logger;
   };
 
-/** @throws TypeError when a limit is not a non-negative integer or a transport is unknown */
+/** @throws TypeError when a limit is not a non-negative integer, a transport is unknown, or the cluster has no proper name or key */
 export function resolveEndpointOptions<P>(options: EndpointOptions<P>): EndpointSettings<P> {
   const { transports = builtTransports } = options;
   const unknown = transports.find((name) => !builtTransports.includes(name));
   if (unknown !== undefined) throw new TypeError(`unknown transport ${unknown}, expected ${builtTransports.join(' or ')}`);
-  const { isOriginAllowed, logger = silentLogger } = options;
+  const { isOriginAllowed, cluster, logger = silentLogger } = options;
   const settings = {
     clock: systemClock,
     logger,
@@ -133,6 +183,7 @@ export function resolveEndpointOptions<P>(options: EndpointOptions<P>): Endpoint
     // A method of the options may be inherited, which spreading does not copy.
     authenticate: (request: EndpointRequest<P>) => options.authenticate(request),
     transports: builtTransports.filter((name) => transports.includes(name)),
+    tokens: cluster && new ConnectionTokens(cluster),
     ...(isOriginAllowed && { isOriginAllowed: guarded(isOriginAllowed, logger) }),
   };
   for (const [name, value] of Object.entries(settings)) {

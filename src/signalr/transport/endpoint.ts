@@ -16,7 +16,7 @@ import { applyCors, corsHeaders } from './cors.ts';
 import { type EndpointOptions, type EndpointSettings, resolveEndpointOptions } from './endpoint-options.ts';
 import type { Surroundings } from './http-connection.ts';
 import { isWebSocketUpgrade, routeOf, urlOf } from './request.ts';
-import { serveDelete, serveGet, servePost } from './serve-requests.ts';
+import { serveBase } from './serve-requests.ts';
 import { serveNegotiate } from './serve-negotiate.ts';
 import { ignoreSocketError, serveUpgrade } from './serve-upgrade.ts';
 import { PendingUpgrade, responseOn } from './pending-upgrade.ts';
@@ -24,11 +24,17 @@ import { PendingUpgrade, responseOn } from './pending-upgrade.ts';
 /** The part of a drain over which the good-byes are spread; in the rest of it clients may answer them. */
 const SPREAD_SHARE = 0.6;
 
+/** How a request has come. */
+interface Arrival {
+  readonly path: string;
+  readonly isForwarded: boolean;
+}
+
 export class Endpoint<P> implements AsyncDisposable {
   readonly #surroundings: Surroundings<P>;
   readonly #webSocketServer: WebSocketServer;
 
-  /** @throws TypeError when a limit is not a non-negative integer or a transport is unknown */
+  /** @throws TypeError when a limit is not a non-negative integer, a transport is unknown, or the cluster has no proper name or key */
   constructor(options: EndpointOptions<P>) {
     const settings = resolveEndpointOptions(options);
     this.#surroundings = { settings, table: new ConnectionTable(settings.clock), isDraining: false };
@@ -41,6 +47,15 @@ export class Endpoint<P> implements AsyncDisposable {
 
   /** Answers `{base}` and `{base}/negotiate`. @param path what follows the base: '', '/' or '/negotiate' */
   handle(request: IncomingMessage, response: ServerResponse, path: string): void {
+    this.#handle(request, response, { path, isForwarded: false });
+  }
+
+  /** Answers a request to `{base}` that another node has passed on: like any, but it is never passed on again. */
+  handleForwarded(request: IncomingMessage, response: ServerResponse): void {
+    this.#handle(request, response, { path: '', isForwarded: true });
+  }
+
+  #handle(request: IncomingMessage, response: ServerResponse, { path, isForwarded }: Arrival): void {
     response.on('error', ignoreSocketError);
     if (applyCors(request, response, this.#surroundings.settings.isOriginAllowed)) return;
     const url = urlOf(request);
@@ -53,6 +68,7 @@ export class Endpoint<P> implements AsyncDisposable {
       response,
       url,
       token: tokenOf(url),
+      isForwarded,
       get isGone() {
         return response.destroyed;
       },
@@ -114,9 +130,7 @@ export class Endpoint<P> implements AsyncDisposable {
     const route = routeOf(path);
     if (route === undefined) answerEmpty(response, 404);
     else if (route === 'negotiate' && incoming.method === 'POST') await serveNegotiate(this.#surroundings, exchange);
-    else if (route === 'base' && incoming.method === 'GET') await serveGet(this.#surroundings, exchange);
-    else if (route === 'base' && incoming.method === 'POST') await servePost(this.#surroundings, exchange);
-    else if (route === 'base' && incoming.method === 'DELETE') await serveDelete(this.#surroundings, exchange);
+    else if (route === 'base') await serveBase(this.#surroundings, exchange);
     else answerEmpty(response, 405);
   }
 

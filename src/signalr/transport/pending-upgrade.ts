@@ -22,6 +22,8 @@ export class PendingUpgrade implements UpgradeExchange {
   readonly incoming: IncomingMessage;
   readonly url: URL;
   readonly token: string | undefined;
+  /** None is ever passed on: a socket is taken where it comes. */
+  readonly isForwarded = false;
   readonly socket: Socket;
   readonly head: Buffer;
   readonly server: WebSocketServer;

@@ -1,10 +1,12 @@
 /**
  * POST {base}/negotiate: makes a connection, or sends the client elsewhere.
  */
+import type { IssuedToken } from '../protocol/connection-token.ts';
 import { chooseVersion, negotiateAnswer } from '../protocol/negotiate.ts';
 import { admit, type Exchange } from './admit.ts';
 import { answerJson, answerRefusal, refuseUnavailable } from './answer.ts';
 import { createConnectionId } from './connection-table.ts';
+import type { EndpointSettings } from './endpoint-options.ts';
 import { HttpConnection, type Surroundings } from './http-connection.ts';
 import { queryValues } from './request.ts';
 
@@ -30,13 +32,19 @@ export async function serveNegotiate<P>(surroundings: Surroundings<P>, exchange:
     refuseUnavailable(response);
     return;
   }
-  const connectionId = createConnectionId();
-  const connectionToken = choice.version === 0 ? connectionId : createConnectionId();
-  if (additions.url === undefined) new HttpConnection(surroundings, { id: connectionId, token: connectionToken, principal });
+  const { connectionId, token } = issueToken(settings, choice.version, principal);
+  if (additions.url === undefined) new HttpConnection(surroundings, { id: connectionId, token, principal });
   answerJson(
     response,
-    negotiateAnswer({ ...choice, ...additions, connectionId, connectionToken, transports: settings.transports }),
+    negotiateAnswer({ ...choice, ...additions, connectionId, connectionToken: token, transports: settings.transports }),
   );
+}
+
+/** With version 0 the token is the id. */
+function issueToken<P>({ tokens, cluster }: EndpointSettings<P>, version: number, principal: P): IssuedToken {
+  const random = createConnectionId();
+  if (tokens !== undefined) return tokens.issue({ random, version, user: cluster?.userOf?.(principal) ?? '' });
+  return { connectionId: random, token: version === 0 ? random : createConnectionId() };
 }
 
 /** One more connection may be made. */

@@ -3,7 +3,7 @@
  */
 import type { Socket } from 'node:net';
 import type { WebSocketServer } from 'ws';
-import { admit, type Exchange, isSameUser, namedConnection } from './admit.ts';
+import { admit, type Admission, type Exchange, foreignConnection, isSameUser, namedConnection } from './admit.ts';
 import {
   acceptUpgrade,
   answerEmpty,
@@ -37,30 +37,50 @@ export async function serveUpgrade<P>(surroundings: Surroundings<P>, exchange: U
   }
   const admission = await admit(surroundings, exchange, { kind: 'connect', transport: 'WebSockets' });
   if (admission === undefined) return;
-  const connection = choose(surroundings, exchange, admission.principal);
+  const connection = choose(surroundings, exchange, admission);
   if (connection !== undefined) switchProtocols(connection, exchange, admission.principal);
 }
 
 /** The connection that is to get this socket; undefined when the request is refused. */
-function choose<P>(surroundings: Surroundings<P>, exchange: UpgradeExchange, principal: P): HttpConnection<P> | undefined {
-  const isNew = exchange.token === undefined;
+function choose<P>(
+  surroundings: Surroundings<P>,
+  exchange: UpgradeExchange,
+  { principal, isAttachedElsewhere }: Admission<P>,
+): HttpConnection<P> | undefined {
   const connection = namedConnection(surroundings, exchange);
-  if (!isNew && connection === undefined) {
+  const identity = connection === undefined ? newIdentity(surroundings, exchange) : undefined;
+  if (connection === undefined && identity === undefined) {
     refuseUnknownUpgrade(exchange.response);
   } else if (!surroundings.settings.transports.includes('WebSockets')) {
     refuseTransport(exchange.response, 'WebSockets');
-  } else if (connection?.transport === 'WebSockets') {
+  } else if (isAttachedElsewhere || connection?.transport === 'WebSockets') {
     answerEmpty(exchange.response, 409);
   } else if (connection?.transport !== undefined) {
     refuseChange(exchange.response);
-  } else if (connection !== undefined && !isSameUser(surroundings, connection, principal)) {
+  } else if (!isTheirs(surroundings, exchange, principal)) {
     refuseOtherUser(exchange.response);
-  } else if (isNew ? !hasRoom(surroundings) : surroundings.isDraining) {
+  } else if (connection === undefined ? !hasRoom(surroundings) : surroundings.isDraining) {
     refuseUnavailable(exchange.response);
   } else {
-    return connection ?? new HttpConnection(surroundings, { id: createConnectionId(), token: createConnectionId(), principal });
+    return connection ?? (identity && new HttpConnection(surroundings, { ...identity, principal }));
   }
   return undefined;
+}
+
+/** Of a connection that begins with its socket, and of one that another node has made and this one takes over. */
+function newIdentity<P>(surroundings: Surroundings<P>, exchange: Exchange): { id: string; token: string } | undefined {
+  const { token } = exchange;
+  if (token === undefined) return { id: createConnectionId(), token: createConnectionId() };
+  const id = foreignConnection(surroundings, exchange)?.connectionId;
+  return id === undefined ? undefined : { id, token };
+}
+
+/** Whether who asks is the one that negotiated. */
+function isTheirs<P>(surroundings: Surroundings<P>, exchange: Exchange, principal: P): boolean {
+  const { tokens, cluster } = surroundings.settings;
+  const connection = namedConnection(surroundings, exchange);
+  if (connection !== undefined) return isSameUser(surroundings, connection, principal);
+  return exchange.token === undefined || tokens?.isFor(exchange.token, cluster?.userOf?.(principal) ?? '') === true;
 }
 
 function switchProtocols<P>(connection: HttpConnection<P>, exchange: UpgradeExchange, principal: P): void {
