@@ -40,6 +40,8 @@ export async function serverApiKeys(store: StoreLocation, logger: Logger): Promi
     }
     return { keys: given, undo: async () => undefined };
   }
+  if (store.kind === 'postgres')
+    throw wrongUsage(`${VARIABLE} is not set; with postgres:// it is required, the same for all instances`);
   const file = store.kind === 'sqlite' ? keyFile(store.file) : await temporaryKeyFile();
   const isMade = await makeKeyFile(file);
   const key = await readKey(file);
@@ -52,6 +54,7 @@ export async function clientApiKey(store: StoreLocation): Promise<string> {
   const [given] = keysFromVariable() ?? [];
   if (given !== undefined) return given;
   if (store.kind === 'sqlite') return readKey(keyFile(store.file));
+  if (store.kind === 'postgres') throw wrongUsage(`${VARIABLE} is not set; with postgres:// it is required`);
   throw wrongUsage(`${VARIABLE} is not set; with memory: the server says at its start in which file the key is`);
 }
 

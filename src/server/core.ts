@@ -2,21 +2,28 @@
  * The store, the doorbell and the mailbox domain on them: which implementation each port gets is decided here and nowhere
  * else.
  */
-import { MemoryBackplane } from '../backplane/memory.ts';
 import type { Backplane } from '../backplane/backplane.ts';
+import { MemoryBackplane } from '../backplane/memory.ts';
+import { PostgresBackplane } from '../backplane/postgres/postgres.ts';
 import type { Clock } from '../clock.ts';
 import type { Logger } from '../logger.ts';
+import { migrate, StoreDatabaseError } from '../postgres/migrate.ts';
+import { Nodes } from '../postgres/nodes.ts';
+import { Pool } from '../postgres/pool.ts';
 import { MemoryStore } from '../store/memory.ts';
+import { PostgresStore } from '../store/postgres/postgres.ts';
 import { SqliteStore } from '../store/sqlite/sqlite.ts';
 import type { Store, StoreLimits } from '../store/store.ts';
 import { ConnectionTable } from '../transactions/connection-table.ts';
 import { FreshGrants } from '../transactions/fresh-grants.ts';
 import { Mailbox } from '../transactions/mailbox.ts';
+import { Patrol } from '../transactions/patrol.ts';
 import { Receipts } from '../transactions/receipts.ts';
 import { Sweeper } from '../transactions/sweeper.ts';
 import { Tickets } from '../transactions/tickets.ts';
 import { Transactions } from '../transactions/transactions.ts';
 import type { Configuration } from './configuration.ts';
+import { createNodeName } from './peers/node-name.ts';
 
 export interface Core {
   readonly store: Store;
@@ -26,6 +33,12 @@ export interface Core {
   readonly tickets: Tickets;
   readonly transactions: Transactions;
   readonly mailbox: Mailbox;
+  /** The name of this node. */
+  readonly node: string;
+  /** Those that share the store; undefined where there is this one only. */
+  readonly nodes: Nodes | undefined;
+  /** Tells the time of the store, by which transactions expire. */
+  readonly storeClock: Clock;
   /** Makes everything that was noted durable, then lets go of the store. */
   close(): Promise<void>;
 }
@@ -39,10 +52,13 @@ export interface CoreParts {
 
 export async function openCore(configuration: Configuration, parts: CoreParts): Promise<Core> {
   const { clock, logger } = parts;
-  const store = await openStore(configuration, { clock, logger });
-  const backplane = new MemoryBackplane();
-  const receipts = new Receipts({ store, clock });
-  const connections = new ConnectionTable({ store, clock });
+  const node = createNodeName();
+  const { store, shared } = await openStore(configuration, { clock, logger, node });
+  const { backplane, patrol } = openBackplane(configuration, { store, shared, clock, logger });
+  // Without a doorbell between nodes nobody hears of receipts but by the patrol.
+  const receipts = new Receipts({ store, clock, backplane: backplane instanceof MemoryBackplane ? undefined : backplane });
+  const connections = new ConnectionTable({ store, clock, node: shared?.nodes.node });
+  shared?.nodes.observe({ lapsed: () => connections.writeAgain() });
   const fresh = new FreshGrants(clock);
   const sweeper = new Sweeper({ store, backplane, ...parts });
   return {
@@ -50,19 +66,54 @@ export async function openCore(configuration: Configuration, parts: CoreParts): 
     backplane,
     receipts,
     connections,
-    tickets: new Tickets({ store, fresh }),
+    tickets: new Tickets({ store, fresh, isShared: shared !== undefined }),
     transactions: new Transactions({ store, backplane, receipts, connections, fresh }),
     mailbox: new Mailbox({ store, backplane, receipts, clock }),
+    node,
+    nodes: shared?.nodes,
+    storeClock: shared?.nodes.time ?? clock,
     async close() {
-      for (const part of [sweeper, receipts, connections, backplane, store]) await part[Symbol.asyncDispose]();
+      const parts = [sweeper, patrol, receipts, connections, backplane, shared?.nodes, store, shared?.pool];
+      for (const part of parts) await part?.[Symbol.asyncDispose]();
     },
   };
 }
 
+/** What nodes have that share a database. */
+interface Shared {
+  readonly pool: Pool;
+  readonly nodes: Nodes;
+}
+
+interface OpenedStore {
+  readonly store: Store;
+  readonly shared?: Shared;
+}
+
+interface BackplaneParts {
+  readonly store: Store;
+  readonly shared: Shared | undefined;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+/** Where the store is shared there is a patrol, whatever the doorbell. */
+function openBackplane(
+  { backplane: { kind } }: Configuration,
+  { store, shared, clock, logger }: BackplaneParts,
+): { readonly backplane: Backplane; readonly patrol?: Patrol } {
+  if (shared === undefined) return { backplane: new MemoryBackplane() };
+  // What may have been missed it finds with fewer questions than all readers would ask.
+  const onListening = (transactionIds: readonly string[]): void => patrol.look(transactionIds);
+  const backplane = kind === 'memory' ? new MemoryBackplane() : new PostgresBackplane({ ...shared, clock, logger, onListening });
+  const patrol = new Patrol({ store, backplane, clock, logger });
+  return { backplane, patrol };
+}
+
 async function openStore(
   { store, limits, retentionSeconds }: Configuration,
-  parts: Pick<CoreParts, 'clock' | 'logger'>,
-): Promise<Store> {
+  { node, ...parts }: Pick<CoreParts, 'clock' | 'logger'> & { readonly node: string },
+): Promise<OpenedStore> {
   const storeLimits: StoreLimits = {
     openTransactions: limits.openTransactions,
     messagesPerTransaction: limits.messagesPerTransaction,
@@ -74,10 +125,32 @@ async function openStore(
   };
   switch (store.kind) {
     case 'memory':
-      return new MemoryStore({ limits: storeLimits, clock: parts.clock });
+      return { store: new MemoryStore({ limits: storeLimits, clock: parts.clock }) };
     case 'sqlite':
-      return SqliteStore.open({ file: store.file, limits: storeLimits, ...parts });
+      return { store: await SqliteStore.open({ file: store.file, limits: storeLimits, ...parts }) };
+    case 'postgres':
+      return openPostgres(store.url, { ...parts, node, limits: storeLimits, messageBytes: limits.messageBytes });
     default:
       return store satisfies never;
+  }
+}
+
+interface PostgresParts {
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly node: string;
+  readonly limits: StoreLimits;
+  readonly messageBytes: number;
+}
+
+async function openPostgres(url: string, { clock, logger, node, ...rest }: PostgresParts): Promise<OpenedStore> {
+  await migrate(url);
+  const pool = new Pool({ url, logger });
+  try {
+    const store = await PostgresStore.open({ pool, clock, ...rest });
+    return { store, shared: { pool, nodes: await Nodes.open({ url, pool, node, clock, logger }) } };
+  } catch (error) {
+    await pool[Symbol.asyncDispose]();
+    throw StoreDatabaseError.of(error, url);
   }
 }

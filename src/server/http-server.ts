@@ -18,9 +18,14 @@ export interface HttpServerOptions {
   readonly listener: RequestListener;
   readonly endpoint: Endpoint<Page>;
   readonly hubPath: string;
+  /**
+   * Aborted when the server is about to stop. Each answer is then the last one on its connection, so that no request is on its way
+   * on one that is cut. Default: never.
+   */
+  readonly draining?: AbortSignal;
 }
 
-export function createHttpServer({ listener, endpoint, hubPath }: HttpServerOptions): Server {
+export function createHttpServer({ listener, endpoint, hubPath, draining }: HttpServerOptions): Server {
   const server = createServer({
     headersTimeout: HEADERS_TIMEOUT_MS,
     requestTimeout: REQUEST_TIMEOUT_MS,
@@ -30,6 +35,7 @@ export function createHttpServer({ listener, endpoint, hubPath }: HttpServerOpti
     shouldUpgradeCallback: ({ headers }) => headers.upgrade?.toLowerCase() === 'websocket',
   });
   server.on('request', (request: IncomingMessage, response: ServerResponse) => {
+    if (draining?.aborted === true) response.shouldKeepAlive = false;
     const rest = belowHub(request.url, hubPath);
     if (rest === undefined) listener(request, response);
     else endpoint.handle(request, response, rest);

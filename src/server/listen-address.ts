@@ -38,7 +38,8 @@ export function ownOriginsOf(address: ListenAddress): readonly string[] {
   return [...new Set(urls.map((url) => new URL(url).origin))];
 }
 
-function isWildcard(host: string): boolean {
+/** Listens on every address, and is none to call. */
+export function isWildcard(host: string): boolean {
   return rangeOf(host) === 'unspecified';
 }
 

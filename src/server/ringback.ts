@@ -1,7 +1,5 @@
 /** The composition root: puts mailbox, hub and HTTP API together. */
-import { randomBytes } from 'node:crypto';
 import type { Server } from 'node:http';
-import { hostname } from 'node:os';
 import { systemClock, type Clock } from '../clock.ts';
 import { silentLogger, type Logger } from '../logger.ts';
 import { Endpoint } from '../signalr/index.ts';
@@ -24,6 +22,7 @@ import type { Page } from './hub/page.ts';
 import { Metrics } from './metrics.ts';
 import { drainBegun } from './milestones.ts';
 import { Origins } from './origins.ts';
+import { Peers } from './peers/peers.ts';
 import { Throttle } from './throttle.ts';
 
 /** A connection may hold a few messages of the largest size, and never less than this, before it counts as a slow reader. */
@@ -73,8 +72,10 @@ export async function assemble(configuration: Configuration, context: Context): 
   const addresses = new Addresses(publicUrl, prefix);
   const draining = new AbortController();
   const access = createAccess(configuration, { core, origins, apiKeys: context.apiKeys });
+  const peers = createPeers(configuration, { core, clock, logger });
   const endpoint = createEndpoint(configuration, {
     core,
+    peers,
     origins,
     access,
     metrics,
@@ -96,24 +97,44 @@ export async function assemble(configuration: Configuration, context: Context): 
     addMore: (scope) => context.demo?.addRoutes(scope, { api, transactions: core.transactions, addresses }),
     checkReady: () => core.store.check(),
     draining: draining.signal,
-    createServer: (listener) => createHttpServer({ listener, endpoint, hubPath: `${prefix}/hub` }),
+    createServer: (listener) => createHttpServer({ listener, endpoint, hubPath: `${prefix}/hub`, draining: draining.signal }),
   });
+  const assembly = withStops(
+    { api, metrics, addresses, origins, webhooks, server: app.server },
+    { app, endpoint, peers, core, draining },
+  );
+  try {
+    await peers?.listen((request, response) => endpoint.handleForwarded(request, response));
+  } catch (error) {
+    await assembly.close();
+    throw error;
+  }
+  return assembly;
+}
+
+interface Stoppable {
+  readonly app: { close(): Promise<unknown> };
+  readonly endpoint: Endpoint<Page>;
+  readonly peers: Peers | undefined;
+  readonly core: Pick<Core, 'close'>;
+  readonly draining: AbortController;
+}
+
+/** The parts, and how they are stopped: in an order in which each still has what it needs for its last work. */
+function withStops(parts: Omit<Assembly, 'drain' | 'close'>, { app, endpoint, peers, core, draining }: Stoppable): Assembly {
   return {
-    api,
-    metrics,
-    addresses,
-    origins,
-    webhooks,
-    server: app.server,
+    ...parts,
     async drain(withinMs) {
       draining.abort();
       if (drainBegun.hasSubscribers) drainBegun.publish({ withinMs });
       await endpoint.drain(withinMs);
+      peers?.release();
     },
     async close() {
       draining.abort();
       await app.close();
       await endpoint[Symbol.asyncDispose]();
+      await peers?.[Symbol.asyncDispose]();
       await core.close();
     },
   };
@@ -148,8 +169,26 @@ function createAccess(configuration: Configuration, { core, origins, apiKeys }: 
   });
 }
 
+function createPeers(
+  { peerHost, peerPort }: Configuration,
+  { core, clock, logger }: Pick<EndpointParts, 'core' | 'clock' | 'logger'>,
+): Peers | undefined {
+  const { nodes } = core;
+  if (nodes === undefined) return undefined;
+  return new Peers({
+    registry: nodes,
+    key: nodes.key,
+    localHost: nodes.localHost,
+    host: peerHost,
+    port: peerPort,
+    clock,
+    logger,
+  });
+}
+
 interface EndpointParts {
   readonly core: Core;
+  readonly peers: Peers | undefined;
   readonly origins: Origins;
   readonly access: Access;
   readonly metrics: Metrics;
@@ -159,19 +198,23 @@ interface EndpointParts {
 }
 
 function createEndpoint({ limits, allowTokenInQuery, lean }: Configuration, parts: EndpointParts): Endpoint<Page> {
-  const { core, origins, logger, clock } = parts;
+  const { core, peers, origins, logger, clock } = parts;
   const authentication = new HubAuthentication({ ...parts, store: core.store, tickets: core.tickets, allowTokenInQuery });
-  // Another one after each start, so that the rows of a node that died are told from those of its successor.
-  const node = `${hostname()}-${randomBytes(4).toString('hex')}`;
   return new Endpoint<Page>({
-    handler: createPageHub({ ...parts, ...core, limits, node }),
+    handler: createPageHub({ ...parts, ...core, limits }),
     authenticate: (request) => authentication.authenticate(request),
     isSameUser: (a, b) => a.transactionId === b.transactionId && a.tokenId === b.tokenId,
     onNegotiate: (request, page) => authentication.onNegotiate(request, page),
     isOriginAllowed: (origin) => origins.isAllowed(origin),
+    ...(peers && { cluster: { ...peers.cluster, userOf } }),
     outputLimitBytes: Math.max(LEAST_OUTPUT_BYTES, MESSAGES_IN_OUTPUT * limits.messageBytes),
     lean,
     clock,
     logger,
   });
+}
+
+/** As `isSameUser` has it. */
+function userOf({ transactionId, tokenId = '' }: Page): string {
+  return `${transactionId} ${tokenId}`;
 }

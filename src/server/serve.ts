@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { performance } from 'node:perf_hooks';
 import type { Configuration } from './configuration.ts';
 import { Demo } from './demo/demo.ts';
-import { urlOf } from './listen-address.ts';
+import { urlOf, type ListenAddress } from './listen-address.ts';
 import type { Metrics } from './metrics.ts';
 import { assemble, type Assembly, type Context } from './ringback.ts';
 
@@ -27,7 +27,7 @@ export async function serve(configuration: Configuration, context: Context): Pro
   );
   try {
     const { host } = configuration;
-    const address = { host, port: await listen(assembly.server, configuration.port, host) };
+    const address = { host, port: await listen(assembly.server, { host, port: configuration.port, option: '--port' }) };
     const url = urlOf(address);
     assembly.origins.useListenAddress(address);
     assembly.addresses.useListenAddress(url);
@@ -69,15 +69,21 @@ async function serveMetrics({ host, metricsPort }: Configuration, { registry }: 
       () => response.writeHead(500).end(),
     );
   });
-  await listen(server, metricsPort, host);
+  await listen(server, { host, port: metricsPort, option: '--metrics-port' });
   return server;
 }
 
-function listen(server: Server, port: number, host: string): Promise<number> {
+interface ListenOptions extends ListenAddress {
+  /** The one that a port which is taken is changed by; on the error of a `listen`. */
+  readonly option: string;
+}
+
+function listen(server: Server, { host, port, option }: ListenOptions): Promise<number> {
   return new Promise((resolve, reject) => {
-    server.once('error', reject);
+    const fail = (error: Error): void => reject(Object.assign(error, { option }));
+    server.once('error', fail);
     server.listen(port, host, () => {
-      server.off('error', reject);
+      server.off('error', fail);
       resolve(portOf(server.address()));
     });
   });

@@ -48,8 +48,10 @@ const wrong: readonly { args: string[]; line: RegExp }[] = [
   { args: ['open', '--url', 'ftp://x'], line: /--url: expected an http or https URL/ },
   { args: ['open', '--store', 'memory:'], line: /RINGBACK_API_KEY is not set; with memory:/ },
   { args: ['serve', '--port', '70000'], line: /--port: expected a whole number from 0 to 65535, got 70000/ },
-  { args: ['serve', '--store', 'postgres://u:canary-value@h/d'], line: /--store: the store kind postgres does not exist yet/ },
-  { args: ['serve', '--backplane', 'postgres:'], line: /--backplane: the backplane kind postgres does not exist yet/ },
+  { args: ['serve', '--store', 'postgres://u:canary-value@h/d'], line: /RINGBACK_API_KEY is not set; with postgres:\/\/ it is/ },
+  { args: ['open', '--store', 'postgres://u:canary-value@h/d'], line: /RINGBACK_API_KEY is not set; with postgres:\/\/ it is/ },
+  { args: ['serve', '--store', 'postgres://u:canary-value@h'], line: /--store: the name of the database is missing/ },
+  { args: ['serve', '--backplane', 'postgres:'], line: /--backplane: expected memory: with a store of the kind sqlite/ },
   {
     args: ['serve', '--azure-signalr', 'AccessKey=canary-value'],
     line: /--azure-signalr: Azure SignalR Service is not supported yet/,

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { chmod, mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { test } from 'node:test';
+import { noPostgres, temporaryDatabase } from '../fixtures/postgres.ts';
 import { Folder, run, RunningCommand, type CommandOptions } from './command.ts';
 
 const KEY = 'canary-key-0123456789';
@@ -196,6 +197,32 @@ for (const [what, text, line] of [
     assert.doesNotMatch(stderr, /canary/);
   });
 }
+
+test('a port of the metrics or of the peers that is taken is named with its option', { skip: noPostgres }, async () => {
+  await using folder = await Folder.make();
+  await using database = await temporaryDatabase();
+  const other = createServer();
+  await new Promise<void>((resolve) => other.listen(0, '127.0.0.1', resolve));
+  try {
+    const address = other.address();
+    assert.ok(typeof address === 'object' && address !== null);
+    const place = `127.0.0.1:${address.port}`;
+    for (const [option, args, hint] of [
+      ['--metrics-port', ['--store', 'sqlite:r.db'], '--metrics-port'],
+      ['--peer-port', ['--store', database.url, '--peer-host', '127.0.0.1'], '--peer-port and --peer-host'],
+    ] as const) {
+      const { code, stderr } = await run(['serve', '--port', '0', option, String(address.port), ...args], {
+        folder: folder.path,
+        environment: { RINGBACK_API_KEY: 'a-key-of-a-test-0123456789' },
+      });
+      assert.equal(code, 1);
+      const last = stderr.trimEnd().split('\n').at(-1);
+      assert.equal(last, `ringback: cannot listen on ${place}: the port is in use (EADDRINUSE); see ${hint}`);
+    }
+  } finally {
+    other.close();
+  }
+});
 
 test('a port that is taken ends the start with 1, naming it, and leaves no key behind', async () => {
   await using folder = await Folder.make();

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
-import { EventEmitter } from 'node:events';
+import { spawn } from 'node:child_process';
+import { EventEmitter, once } from 'node:events';
 import { test } from 'node:test';
 import { Stop } from '../../src/cli/serve/stop.ts';
 import type { Logger } from '../../src/logger.ts';
@@ -121,4 +122,21 @@ test('without a channel nobody waits for a parent', () => {
     exit: (code) => source.exit(code),
   });
   assert.deepEqual(new Set(source.eventNames()), new Set(['SIGINT', 'SIGTERM']));
+});
+
+test('a drain that waits for a timer of ours, and for nothing else, is waited for', async () => {
+  const script = `
+    import { Stop } from ${JSON.stringify(new URL('../../src/cli/serve/stop.ts', import.meta.url).href)};
+    import { systemClock } from ${JSON.stringify(new URL('../../src/clock.ts', import.meta.url).href)};
+    import { silentLogger } from ${JSON.stringify(new URL('../../src/logger.ts', import.meta.url).href)};
+    const stop = new Stop({ drainSeconds: 10, clock: systemClock, logger: silentLogger });
+    stop.watch({ on: (event, listener) => event === 'SIGTERM' && listener(), exit: () => undefined });
+    process.exitCode = 7;
+    process.exitCode = await stop.run(() => new Promise((resolve) => systemClock.after(50, resolve)));
+  `;
+  const child = spawn(process.execPath, ['--input-type=module', '--eval', script], { stdio: ['ignore', 'ignore', 'pipe'] });
+  let said = '';
+  child.stderr.setEncoding('utf8').on('data', (text: string) => (said += text));
+  await once(child, 'close');
+  assert.equal(child.exitCode, 0, said);
 });

@@ -7,7 +7,7 @@ import { test } from 'node:test';
 import { setTimeout } from 'node:timers/promises';
 import type { SentView } from '../../src/server/wire.ts';
 import type { BackEnd } from '../fixtures/back-end.ts';
-import type { Answer } from '../fixtures/http-api.ts';
+import { request, type Answer } from '../fixtures/http-api.ts';
 import { Page } from '../fixtures/page.ts';
 import { ServerProcess, temporaryFolder } from '../fixtures/server.ts';
 import { headerOf, member, type WireAnswer } from '../http/wire-client.ts';
@@ -79,6 +79,9 @@ for (const { name, create } of obstacles) {
     assertUnavailable(await backEnd.call('POST', '/v1/transactions', { json: {} }));
     assertUnavailable(await backEnd.call('GET', '/health/ready'));
     for (const reference of ['order-7', 'nobody']) assertWebhookUnavailable(await tell(reference));
+    const negotiated = await request('POST', `${opened.hubUrl}/negotiate?negotiateVersion=1`, { bearer: opened.accessToken });
+    assert.equal(negotiated.status, 503, 'a ticket has to be written');
+    assert.match(negotiated.headers.get('retry-after') ?? '', /^\d+$/);
     assert.equal((await backEnd.call('GET', '/health/live')).status, 200);
     await socket.ack(1, 'seen in hard times');
     const { lastSequence, messages } = await backEnd.messages(opened.id, 0, 1_000);
@@ -123,6 +126,7 @@ for (const { name, create } of obstacles) {
     await poll.untilMessages(refused + 2);
     assert.deepEqual((await backEnd.transaction(opened.id)).connections, connections);
     assert.equal(await server.stop(), 0, server.stderr);
+    assert.doesNotMatch(server.stderr, /signalr.request.failed/);
   });
 }
 

@@ -28,10 +28,12 @@ async function assertDraining(backEnd: BackEnd, opened: WireOpened): Promise<voi
     assert.equal(answer.status, 503, `${method} ${path}: ${answer.text}`);
     assert.match(answer.headers.get('retry-after') ?? '', /^\d+$/);
     assert.equal(JSON.parse(answer.text).code, 'draining');
+    assert.equal(answer.headers.get('connection'), 'close', 'nobody comes again on this connection');
   }
-  assert.equal((await backEnd.call('GET', '/health/live')).status, 200);
+  const alive = await backEnd.call('GET', '/health/live');
+  assert.deepEqual([alive.status, alive.headers.get('connection')], [200, 'close']);
   const negotiate = await backEnd.call('POST', '/hub/negotiate?negotiateVersion=1', { bearer: opened.accessToken });
-  assert.equal(negotiate.status, 503);
+  assert.deepEqual([negotiate.status, negotiate.headers.get('connection')], [503, 'close']);
   assert.match(negotiate.headers.get('retry-after') ?? '', /^\d+$/);
 }
 

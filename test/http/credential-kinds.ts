@@ -4,10 +4,12 @@ import { randomBytes } from 'node:crypto';
 import { setImmediate } from 'node:timers/promises';
 import { silentLogger } from '../../src/logger.ts';
 import { parseConfiguration, type RingbackConfiguration } from '../../src/server/configuration.ts';
-import { serve } from '../../src/server/serve.ts';
+import { serve, type Serving } from '../../src/server/serve.ts';
 import type { WireOpened } from '../../src/server/wire.ts';
+import { DatabaseTime } from '../arrangements/database-time.ts';
 import { API_KEY, BackEnd } from '../fixtures/back-end.ts';
 import { ManualClock } from '../fixtures/manual-clock.ts';
+import { temporaryDatabase } from '../fixtures/postgres.ts';
 import { webhooks } from '../webhooks/delivery.ts';
 import { Hub } from './hub-requests.ts';
 import { type HeaderLine, member } from './wire-client.ts';
@@ -21,8 +23,11 @@ export type HubStanding = 'bad' | 'good' | 'other' | 'ambiguous';
 
 /** A server, and what the requests are about. */
 export interface World extends AsyncDisposable {
+  /** Where the requests go. Whatever they show and name was made by {@link backEnd} and {@link hub}, maybe at another instance. */
   readonly url: string;
   readonly clock: ManualClock;
+  /** Lets time pass for the instances and their store. */
+  turn(ms: number): Promise<void>;
   readonly backEnd: BackEnd;
   readonly hub: Hub;
 }
@@ -44,31 +49,56 @@ export interface CredentialKind {
 
 export async function startWorld(limits: RingbackConfiguration['limits'] = {}): Promise<World> {
   const clock = new ManualClock();
-  const configuration = {
-    store: 'memory:',
-    port: 0,
-    drainSeconds: 1,
-    retentionSeconds: 100_000_000,
-    limits: { failedCredentialsPerMinute: 1_000_000, ...limits },
-    webhooks,
-  };
-  const serving = await serve(parseConfiguration(configuration), {
-    apiKeys: [API_KEY, SECOND_API_KEY],
-    logger: silentLogger,
-    clock,
-  });
+  const serving = await startAt('memory:', clock, limits);
   const { url } = serving;
   return {
     url,
     clock,
+    turn: async (ms) => clock.advance(ms),
     backEnd: new BackEnd(url),
     hub: new Hub(url),
     [Symbol.asyncDispose]: () => whileTurning(clock, serving.drain()),
   };
 }
 
+/** Two instances on one PostgreSQL: one makes what the other is shown. */
+export async function startWorldOfTwo(): Promise<World> {
+  await using stack = new AsyncDisposableStack();
+  const clock = new ManualClock();
+  const database = stack.use(await temporaryDatabase());
+  const time = stack.use(await DatabaseTime.take(database.url, clock));
+  const instances = await Promise.all([startAt(database.url, clock), startAt(database.url, clock)]);
+  const [maker, asked] = instances;
+  stack.defer(() => whileTurning(clock, Promise.all(instances.map((instance) => instance.drain()))));
+  const parts = stack.move();
+  return {
+    url: asked.url,
+    clock,
+    async turn(ms) {
+      await time.set(clock.now() + ms);
+      clock.advance(ms);
+      await time.rest();
+    },
+    backEnd: new BackEnd(maker.url),
+    hub: new Hub(maker.url),
+    [Symbol.asyncDispose]: () => parts.disposeAsync(),
+  };
+}
+
+function startAt(store: string, clock: ManualClock, limits: RingbackConfiguration['limits'] = {}): Promise<Serving> {
+  const configuration = {
+    store,
+    port: 0,
+    drainSeconds: 1,
+    retentionSeconds: 100_000_000,
+    limits: { failedCredentialsPerMinute: 1_000_000, ...limits },
+    webhooks,
+  };
+  return serve(parseConfiguration(configuration), { apiKeys: [API_KEY, SECOND_API_KEY], logger: silentLogger, clock });
+}
+
 /** A drain says good-bye over a time that passes only as the clock is turned. */
-export async function whileTurning(clock: ManualClock, work: Promise<void>): Promise<void> {
+export async function whileTurning(clock: ManualClock, work: Promise<unknown>): Promise<void> {
   let isOver = false;
   void work.finally(() => (isOver = true));
   while (!isOver) {
@@ -178,9 +208,9 @@ export const credentialKinds: readonly CredentialKind[] = [
     assert.equal((await world.backEnd.call('DELETE', `/v1/transactions/${subject.id}/tokens/${tokenId}`)).status, 204);
     return bearer(ticket);
   }),
-  made('a stale ticket', ['bad', 'bad'], async ({ hub, clock }, { accessToken }) => {
+  made('a stale ticket', ['bad', 'bad'], async ({ hub, turn }, { accessToken }) => {
     const { ticket } = await hub.negotiate(accessToken);
-    clock.advance(TICKET_LIFE_MS + 1_000);
+    await turn(TICKET_LIFE_MS + 1_000);
     return bearer(ticket);
   }),
   made("another transaction's ticket", ['bad', 'other'], async ({ hub, backEnd }) =>
@@ -198,9 +228,9 @@ export const credentialKinds: readonly CredentialKind[] = [
     ...made(
       'its own access token, transaction expired',
       ['own-token', 'good'],
-      async ({ backEnd, clock }, { id, accessToken }) => {
+      async ({ backEnd, turn }, { id, accessToken }) => {
         await backEnd.send(id);
-        clock.advance(LIFE_MS);
+        await turn(LIFE_MS);
         return bearer(accessToken);
       },
     ),

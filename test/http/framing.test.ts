@@ -1,7 +1,10 @@
 /** Requests as bytes: what no client sends, what proxies read differently, and what never ends. */
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { connect } from 'node:net';
 import { test } from 'node:test';
 import { API_KEY } from '../fixtures/back-end.ts';
+import { eventually } from '../fixtures/eventually.ts';
 import { startServer } from '../fixtures/server.ts';
 import { exchange, exchangeBytes, headerOf, type HeaderLine, member, parsed, pour } from './wire-client.ts';
 
@@ -122,6 +125,22 @@ test('a body above the limit whose end is in sight is read, so that its sender s
   const answer = await exchange(server.url, { method: 'POST', path: '/v1/transactions', headers: [key, JSON_TYPE], body });
   assert.equal(answer.status, 413);
   assert.equal(member(answer.body, 'code'), 'body_too_large');
+});
+
+test('one who is still sending such a body is not closed on: a proxy would lose the refusal', async () => {
+  await using server = await startServer();
+  const body = `{"metadata":{"a":"${'a'.repeat(8_000_000)}"}}`;
+  const { hostname, port } = new URL(server.url);
+  const socket = connect(Number(port), hostname).setEncoding('utf8');
+  let text = '';
+  socket.on('data', (chunk: string) => (text += chunk));
+  const lines = ['Host: a', `Authorization: Bearer ${API_KEY}`, 'Content-Type: application/json'].join('\r\n');
+  socket.write(`POST /v1/transactions HTTP/1.1\r\n${lines}\r\nContent-Length: ${body.length}\r\n\r\n`);
+  await eventually('the refusal', async () => text.includes('body_too_large'));
+  socket.write(body);
+  socket.write('GET /health/live HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n');
+  await once(socket, 'end');
+  assert.match(text, /^HTTP\/1.1 413 [^]*HTTP\/1.1 200 /);
 });
 
 test('a length above the limit is refused before the body is sent', async () => {

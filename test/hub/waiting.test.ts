@@ -61,6 +61,8 @@ eachTimedSetting('`Prefer: wait` tells of a message that failed', async (setting
   }
   await page.untilMessages(5);
   await page.nack(1, 'never');
+  // Elsewhere it is known when it is written, a moment later.
+  await setting.pass(1_000);
   assert.deepEqual(await waiting, { id: 'doomed', sequence: 1, status: 'failed', duplicate: false, error: 'never' });
 });
 

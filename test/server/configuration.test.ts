@@ -22,6 +22,7 @@ test('an empty configuration has the defaults of the contract', () => {
     store: { kind: 'sqlite', file: './data/ringback.db' },
     backplane: { kind: 'memory' },
     trustedProxies: [],
+    peerPort: 0,
     retentionSeconds: 86_400,
     drainSeconds: 10,
     demo: false,
@@ -113,23 +114,50 @@ test('refuses what is no object', () => {
 test('reads the kinds of store and backplane that exist', () => {
   assert.deepEqual(parseConfiguration({ store: 'memory:' }).store, { kind: 'memory' });
   assert.deepEqual(parseConfiguration({ store: 'sqlite:/a b/c:d.db' }).store, { kind: 'sqlite', file: '/a b/c:d.db' });
+  for (const url of ['postgres://u:p%25%40@h:5433/d?sslmode=require&options=-c%20geqo%3Doff', 'postgresql://h/d']) {
+    assert.deepEqual(parseConfiguration({ store: url }).store, { kind: 'postgres', url });
+  }
   assert.deepEqual(parseConfiguration({ backplane: 'memory:' }).backplane, { kind: 'memory' });
 });
 
+test('the doorbell is in the database of a store that instances can share, unless told otherwise', () => {
+  const store = 'postgres://u@h/d';
+  assert.deepEqual(parseConfiguration({ store: 'memory:' }).backplane, { kind: 'memory' });
+  assert.deepEqual(parseConfiguration({ store }).backplane, { kind: 'postgres' });
+  assert.deepEqual(parseConfiguration({ store, backplane: 'postgres:' }).backplane, { kind: 'postgres' });
+  assert.deepEqual(parseConfiguration({ store, backplane: 'memory:' }).backplane, { kind: 'memory' });
+});
+
 const wrongLocations: readonly [object, RegExp][] = [
+  [{ store: 'postgres:' }, /^store: expected postgres:\/\/<user>/],
+  [{ store: 'postgres:///canary' }, /^store: expected postgres:\/\/<user>/],
+  [{ store: 'postgres://u:canary@h' }, /^store: the name of the database is missing, expected postgres:\/\/<user>/],
+  [{ store: 'postgres://u:canary@h/%20' }, /^store: the name of the database is missing, expected postgres:\/\/<user>/],
+  [{ store: 'postgres://u:canary@h/?sslmode=require' }, /^store: the name of the database is missing, expected/],
+  [{ store: 'postgres://u:canary@h//d' }, /^store: expected one name of a database, with %2F for a \/ in it/],
+  [{ store: 'postgres://u:canary%ZZ@h/d' }, /^store: a % must be followed by two digits .*; write %25 for the sign$/],
+  [{ store: 'postgres://u:canary@h/d?options=%E0%A4' }, /^store: a % must be followed by two digits/],
+  [{ store: 'postgres://u:canary@h/d%00' }, /^store: expected no %00$/],
+  [{ store: 'postgres://u:p@h/d#canary' }, /^store: a # must be written %23, expected postgres:\/\/<user>/],
+  [{ store: 'postgres://u:canary@h/d?options=-c%20a&options=-c%20b' }, /^store: expected options once, with all settings in it$/],
+  [{ store: 'postgres://u:canary@h:x/d' }, /^store: expected postgres:\/\/<user>/],
   [
-    { store: 'postgres://u:canary@h/d' },
-    /^store: the store kind postgres does not exist yet; expected sqlite:<file> or memory:$/,
+    { store: 'redis://u:canary@h' },
+    /^store: the store kind redis does not exist yet; expected sqlite:<file>, postgres:\/\/… or memory:$/,
   ],
-  [{ store: 'postgresql://u:canary@h/d' }, /^store: the store kind postgres does not exist yet/],
   [{ store: 'sqlit:x' }, /^store: there is no store kind "sqlit", .*did you mean sqlite:<file>\?$/],
   [{ store: 'memory' }, /^store: a kind and a colon are missing, .*did you mean memory:\?$/],
-  [{ store: './canary.db' }, /^store: a kind and a colon are missing, expected sqlite:<file> or memory:$/],
+  [{ store: './canary.db' }, /^store: a kind and a colon are missing, expected sqlite:<file>, postgres:\/\/… or memory:$/],
   [{ store: 'memory:canary' }, /^store: there is no|^store: /],
   [{ store: 'sqlite:' }, /^store: expected the name of a file after sqlite:$/],
   [{ store: 'sqlite::memory:' }, /^store: expected memory:/],
-  [{ store: 5 }, /^store: expected sqlite:<file> or memory:, got 5$/],
-  [{ backplane: 'postgres:' }, /^backplane: the backplane kind postgres does not exist yet; expected memory:$/],
+  [{ store: 5 }, /^store: expected sqlite:<file>, postgres:\/\/… or memory:, got 5$/],
+  [
+    { backplane: 'postgres:' },
+    /^backplane: expected memory: with a store of the kind sqlite; postgres: rings through the database of a store postgres:/,
+  ],
+  [{ backplane: 'postgres://u:canary@h/d' }, /^backplane: expected nothing after postgres:/],
+  [{ backplane: 'postgre:' }, /^backplane: there is no backplane kind "postgre", .*did you mean postgres:\?$/],
   [{ backplane: 'redis://canary' }, /^backplane: the backplane kind redis does not exist yet/],
   [{ azureSignalr: 'AccessKey=canary' }, /^azureSignalr: Azure SignalR Service is not supported yet/],
   [{ azureMode: 'default' }, /^azureMode: Azure SignalR Service is not supported yet/],

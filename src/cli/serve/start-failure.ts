@@ -13,23 +13,42 @@ const LISTEN_FAULTS: Readonly<Record<string, string>> = {
 };
 
 /** Their messages are made for people. Known by name, since only the composition root knows which store there is. */
-const KNOWN_ERRORS = ['StoreInUseError', 'StoreFileError', 'RingbackError'];
+const KNOWN_ERRORS = ['StoreInUseError', 'StoreFileError', 'StoreDatabaseError', 'RingbackError'];
 
 /** One line, or undefined for a fault of our own. */
 export function explainStart(error: unknown, { host, port }: Configuration): string | undefined {
   if (!(error instanceof Error)) return undefined;
   const fault = LISTEN_FAULTS[systemCode(error) ?? ''];
   if (fault !== undefined && isAboutListening(error)) {
-    // The port of the metrics may be the one.
+    // The port of the metrics may be the one, and so may that of the peers and their host.
     const at = 'port' in error && typeof error.port === 'number' ? error.port : port;
-    return `cannot listen on ${host.includes(':') ? `[${host}]` : host}:${at}: ${fault} (${systemCode(error)})`;
+    const name = nameIn(error) ?? host;
+    const place = `${name.includes(':') ? `[${name}]` : name}:${at}`;
+    return `cannot listen on ${place}: ${fault} (${systemCode(error)})${hint(error)}`;
   }
   return KNOWN_ERRORS.includes(error.name) ? error.message : undefined;
+}
+
+/** That the port is not the usual one is not to be seen from its number. */
+function hint(error: Error): string {
+  switch ('option' in error ? error.option : undefined) {
+    case '--metrics-port':
+      return '; see --metrics-port';
+    case '--peer-port':
+      return '; see --peer-port and --peer-host';
+    default:
+      return '';
+  }
 }
 
 /** Another process has the store: what is beside its file is that process's now. */
 export function isStoreInUse(error: unknown): boolean {
   return error instanceof Error && error.name === 'StoreInUseError';
+}
+
+function nameIn(error: Error): string | undefined {
+  if ('hostname' in error && typeof error.hostname === 'string') return error.hostname;
+  return 'address' in error && typeof error.address === 'string' ? error.address : undefined;
 }
 
 function isAboutListening(error: Error): boolean {

@@ -3,7 +3,7 @@
  * terminals send several), a later one ends it at once.
  */
 import { constants } from 'node:os';
-import type { Clock } from '../../clock.ts';
+import { LONGEST_DELAY_MS, type Clock } from '../../clock.ts';
 import type { Logger } from '../../logger.ts';
 import { EXIT_DONE, EXIT_FAILED } from '../failure.ts';
 
@@ -50,6 +50,8 @@ export class Stop {
     const { clock, drainSeconds, logger } = this.#options;
     const late = Promise.withResolvers<boolean>();
     const timer = clock.after(drainSeconds * 1000 + GRACE_MS, () => late.resolve(false));
+    // With its sockets closed nothing else does: what is left to be done may wait for a timer, and ours keep no process alive.
+    const alive = setInterval(() => undefined, LONGEST_DELAY_MS);
     try {
       const inTime = await Promise.race([drain().then(() => true), late.promise]);
       if (inTime) logger.info({ event: 'process.stopped' }, 'stopped');
@@ -60,6 +62,7 @@ export class Stop {
       return EXIT_FAILED;
     } finally {
       timer.cancel();
+      clearInterval(alive);
     }
   }
 

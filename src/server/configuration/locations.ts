@@ -2,37 +2,64 @@
 import { nearestName, oneOf } from './configuration-error.ts';
 import type { Reading } from './option.ts';
 
-export type StoreLocation = { readonly kind: 'sqlite'; readonly file: string } | { readonly kind: 'memory' };
-export interface BackplaneLocation {
-  readonly kind: 'memory';
-}
+export type StoreLocation =
+  | { readonly kind: 'sqlite'; readonly file: string }
+  | { readonly kind: 'memory' }
+  /** The URL as `pg` takes it; it may hold a password. */
+  | { readonly kind: 'postgres'; readonly url: string };
+export type BackplaneLocation = { readonly kind: 'memory' } | { readonly kind: 'postgres' };
 
-export const STORE_FORMS = 'sqlite:<file> or memory:';
-export const BACKPLANE_FORMS = 'memory:';
+export const STORE_FORMS = 'sqlite:<file>, postgres://… or memory:';
+export const BACKPLANE_FORMS = 'memory: or postgres:';
 
 /** Kinds of a later issue. */
 const FUTURE_KINDS: Readonly<Record<string, string>> = {
-  postgres: 'postgres',
-  postgresql: 'postgres',
   redis: 'redis',
   rediss: 'redis',
 };
 
-/** `sqlite:<file>` or `memory:`. */
+/** `sqlite:<file>`, `postgres://…` or `memory:`. */
 export function readStore(text: string): Reading<StoreLocation> {
   const { kind, rest } = split(text);
   if (kind === 'memory' && rest === '') return { value: { kind } };
-  if (kind !== 'sqlite') return refuseKind(text, { what: 'store', kinds: ['sqlite:<file>', 'memory:'] });
+  if (kind === 'postgres' || kind === 'postgresql') return readPostgres(text);
+  if (kind !== 'sqlite') return refuseKind(text, { what: 'store', kinds: ['sqlite:<file>', 'postgres://…', 'memory:'] });
   if (rest === ':memory:') return { problem: 'expected memory: for a store that keeps nothing' };
   if (rest === '' || rest.includes('\0')) return { problem: 'expected the name of a file after sqlite:' };
   return { value: { kind, file: rest } };
 }
 
-/** `memory:`. */
+function readPostgres(url: string): Reading<StoreLocation> {
+  const form = 'postgres://<user>:<password>@<host>:<port>/<database>';
+  if (!URL.canParse(url) || !/^postgres(ql)?:\/\/[^/]/i.test(url)) return { problem: `expected ${form}` };
+  const { pathname, searchParams, hash } = new URL(url);
+  const text = decoded(url);
+  if (text === undefined)
+    return { problem: 'a % must be followed by two digits of UTF-8 in hexadecimal; write %25 for the sign' };
+  if (text.includes('\0')) return { problem: 'expected no %00' };
+  if (hash !== '') return { problem: `a # must be written %23, expected ${form}` };
+  const database = pathname.slice(1);
+  if (decoded(database)?.trim() === '') return { problem: `the name of the database is missing, expected ${form}` };
+  if (database.includes('/')) return { problem: `expected one name of a database, with %2F for a / in it: ${form}` };
+  if (searchParams.getAll('options').length > 1) return { problem: 'expected options once, with all settings in it' };
+  return { value: { kind: 'postgres', url } };
+}
+
+/** Undefined where something else is written like an encoded sign. */
+function decoded(text: string): string | undefined {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return undefined;
+  }
+}
+
+/** `memory:`, or `postgres:` for the database of the store. */
 export function readBackplane(text: string): Reading<BackplaneLocation> {
   const { kind, rest } = split(text);
-  if (kind === 'memory' && rest === '') return { value: { kind } };
-  return refuseKind(text, { what: 'backplane', kinds: ['memory:'] });
+  if ((kind === 'memory' || kind === 'postgres') && rest === '') return { value: { kind } };
+  if (kind === 'postgres') return { problem: 'expected nothing after postgres:, which means the database of the store' };
+  return refuseKind(text, { what: 'backplane', kinds: ['memory:', 'postgres:'] });
 }
 
 function split(text: string): { kind: string | undefined; rest: string } {

@@ -27,6 +27,10 @@ export interface Configuration {
   readonly trustedProxies: readonly string[];
   /** Without a slash at its end; may have a path. */
   readonly publicUrl?: string;
+  /** Absent: the local address of the connection to the database. */
+  readonly peerHost?: string;
+  /** 0: any free one. */
+  readonly peerPort: number;
   readonly retentionSeconds: number;
   /** Absent: no metrics are served; 0: any free one. */
   readonly metricsPort?: number;
@@ -67,7 +71,7 @@ export function parseConfigurationWith(input: unknown, context: ParseContext): C
   const present = withoutUndefined(input);
   const parsed = configurationSchema.safeParse(present);
   if (!parsed.success) throw new ConfigurationError(faultsOf(parsed.error.issues, present, context.label));
-  const { allowedOrigins, azureSignalr: _azure, azureMode: _mode, webhooks, ...rest } = parsed.data;
+  const { allowedOrigins, azureSignalr: _azure, azureMode: _mode, webhooks, backplane, ...rest } = parsed.data;
   const { sources, faults: secretFaults } = resolveWebhookSources(webhooks, context.environment);
   const faults = [...faultsOfNames(isRecord(present) ? present['webhooks'] : undefined), ...secretFaults];
   if (faults.length > 0) throw new ConfigurationError(faults.map(({ path, problem }) => `${context.label(path)}: ${problem}`));
@@ -75,7 +79,25 @@ export function parseConfigurationWith(input: unknown, context: ParseContext): C
   if (port !== 0 && port === metricsPort) {
     throw new ConfigurationError([`${context.label(['metricsPort'])}: expected another port than the server's own, ${port}`]);
   }
-  return { ...rest, ...(allowedOrigins && { allowedOrigins: [...new Set(allowedOrigins)] }), webhooks: sources };
+  return {
+    ...rest,
+    backplane: backplaneFor(rest.store, backplane, context.label),
+    ...(allowedOrigins && { allowedOrigins: [...new Set(allowedOrigins)] }),
+    webhooks: sources,
+  };
+}
+
+/** A store that instances can share brings the doorbell between them. */
+function backplaneFor(
+  store: StoreLocation,
+  backplane: BackplaneLocation | undefined,
+  label: ParseContext['label'],
+): BackplaneLocation {
+  const isShared = store.kind === 'postgres';
+  if (backplane?.kind !== 'postgres' || isShared) return backplane ?? { kind: isShared ? 'postgres' : 'memory' };
+  throw new ConfigurationError([
+    `${label(['backplane'])}: expected memory: with a store of the kind ${store.kind}; postgres: rings through the database of a store postgres://…`,
+  ]);
 }
 
 /** `webhooks.acme.secrets[1]`. */

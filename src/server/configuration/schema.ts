@@ -47,10 +47,11 @@ export const configurationSchema = z.strictObject({
     argument: '<location>',
     text: `Where transactions are kept: ${STORE_FORMS}, which keeps nothing.`,
   }),
-  backplane: withDefault(written(BACKPLANE_FORMS, readBackplane), 'memory:', {
+  backplane: optional(written(BACKPLANE_FORMS, readBackplane), {
     flag: 'backplane',
     argument: '<location>',
-    text: `How instances tell each other of new messages: ${BACKPLANE_FORMS} for a single one.`,
+    text: 'How instances tell each other of new messages: postgres: through the database of the store, memory: within one.',
+    default: 'postgres: with a PostgreSQL store, else memory:',
   }),
   allowedOrigins: optional(origins, {
     flag: 'allowed-origin',
@@ -71,6 +72,18 @@ export const configurationSchema = z.strictObject({
     argument: '<url>',
     text: 'The URL under which browsers and providers reach the server.',
     default: 'the listen address',
+  }),
+  peerHost: optional(written(HOST_FORM, readHost), {
+    flag: 'peer-host',
+    argument: '<host>',
+    text: 'With a store that instances share: address at which the others reach this one.',
+    default: 'the local address of the connection to the database',
+  }),
+  peerPort: withDefault(port, 0, {
+    flag: 'peer-port',
+    kind: 'number',
+    argument: '<port>',
+    text: 'Port for it, which only the other instances need to reach; 0 for any free one.',
   }),
   retentionSeconds: withDefault(integer(0, LONGEST_SECONDS), 86_400, {
     flag: 'retention-seconds',

@@ -10,8 +10,11 @@ const PROBLEM_TYPE = 'application/problem+json';
 /** Sent as bytes, since Fastify adds a charset to text, which this type does not have. */
 export function sendProblem(reply: FastifyReply, error: RingbackError): void {
   const { headers, body } = problem(error);
-  const isEndless = !(Number(reply.request.headers['content-length']) <= DRAINED_BYTES);
-  if (error.code === 'body_too_large' && isEndless) void reply.header('connection', 'close');
+  if (error.code === 'body_too_large') {
+    const isEndless = !(Number(reply.request.headers['content-length']) <= DRAINED_BYTES);
+    // Fastify closes whatever it did not read. But who is closed on while still sending may never see the answer.
+    void (isEndless ? reply.header('connection', 'close') : reply.removeHeader('connection'));
+  }
   void reply.code(error.status).headers(headers).type(PROBLEM_TYPE).send(Buffer.from(body));
 }
 

@@ -39,6 +39,8 @@ export interface HubAuthenticationOptions {
 }
 
 type Identity = Omit<Page, 'after'>;
+/** `isAttachedElsewhere`: the ticket is bound to the connection that the request names, which another node carries. */
+type Identified = Identity & { readonly isAttachedElsewhere?: true };
 
 const unauthorized: Refusal = { status: 401, headers: { 'www-authenticate': 'Bearer' } };
 const forbidden: Refusal = { status: 403 };
@@ -63,9 +65,14 @@ export class HubAuthentication {
   async onNegotiate(_request: EndpointRequest<Page>, page: Page): Promise<NegotiateAdditions | Refusal> {
     if (page.ticketHash !== undefined) return {};
     const { transactionId, tokenId } = page;
-    const ticket = await this.#options.tickets.issue({ transactionId, tokenId });
-    // Revoked or forgotten since it was looked at.
-    return ticket === undefined ? unauthorized : { accessToken: ticket };
+    try {
+      const ticket = await this.#options.tickets.issue({ transactionId, tokenId });
+      // Revoked or forgotten since it was looked at.
+      return ticket === undefined ? unauthorized : { accessToken: ticket };
+    } catch (error) {
+      if (error instanceof RingbackError) return refusalOf(error);
+      throw error;
+    }
   }
 
   async #authenticate(request: EndpointRequest<Page>): Promise<Authentication<Page>> {
@@ -75,9 +82,9 @@ export class HubAuthentication {
     if (after === 'invalid') return { status: 400, body: 'expected ?after=<position>, an integer of at least 0' };
     const identity = await this.#identify(request);
     if (identity !== undefined) {
-      const { transactionId, tokenId, credentialHash, ticketHash } = identity;
+      const { transactionId, tokenId, credentialHash, ticketHash, isAttachedElsewhere = false } = identity;
       // Written out: an object made by spreading would be twice as large, for as long as the page is connected.
-      return { principal: { transactionId, tokenId, credentialHash, ticketHash, after } };
+      return { principal: { transactionId, tokenId, credentialHash, ticketHash, after }, isAttachedElsewhere };
     }
     // Nothing shown is nothing guessed; but what an app's own handler looks at cannot be told from here.
     const hasShown = this.#credentialOf(request) !== undefined || this.#options.authenticate !== undefined;
@@ -96,12 +103,13 @@ export class HubAuthentication {
     return kind === 'connect' && transport === 'ServerSentEvents';
   }
 
-  async #identify(request: EndpointRequest<Page>): Promise<Identity | undefined> {
+  async #identify(request: EndpointRequest<Page>): Promise<Identified | undefined> {
     const credential = this.#credentialOf(request);
     if (credential === undefined) return this.#askApp(request);
     const hash = hashSecret(credential);
     const known = request.connection?.principal;
-    if (known !== undefined && known.credentialHash === hash) return known;
+    // Not before its transport has come: by then another node may carry it.
+    if (known !== undefined && request.connection?.transport !== undefined && known.credentialHash === hash) return known;
     if (looksLike('ticket', credential)) return (await this.#byTicket(request, hash)) ?? this.#askApp(request);
     return this.#options.authenticate === undefined ? this.#byToken(request, hash) : this.#askApp(request);
   }
@@ -116,24 +124,31 @@ export class HubAuthentication {
     return undefined;
   }
 
-  async #byTicket({ connection }: EndpointRequest<Page>, hash: string): Promise<Identity | undefined> {
+  async #byTicket({ connection, connectionId }: EndpointRequest<Page>, hash: string): Promise<Identified | undefined> {
     const found = await this.#options.tickets.find(hash);
     if (found === undefined) return undefined;
-    if (found.connectionId !== undefined && found.connectionId !== connection?.id) return undefined;
-    return { transactionId: found.transactionId, tokenId: found.tokenId, credentialHash: found.hash, ticketHash: found.hash };
+    const { transactionId, tokenId } = found;
+    const identity = { transactionId, tokenId, credentialHash: found.hash, ticketHash: found.hash };
+    if (found.connectionId === undefined) return identity;
+    if (found.connectionId !== connectionId) return undefined;
+    return connection?.transport === undefined ? { ...identity, isAttachedElsewhere: true } : identity;
   }
 
-  async #byToken({ kind }: EndpointRequest<Page>, hash: string): Promise<Identity | undefined> {
+  async #byToken({ kind, connectionId }: EndpointRequest<Page>, hash: string): Promise<Identity | undefined> {
     const { tickets, store } = this.#options;
     const token = await (kind === 'negotiate' ? tickets.holder(hash) : store.findToken(hash));
     if (token === undefined) return undefined;
-    return { transactionId: token.transactionId, tokenId: token.tokenId, credentialHash: hash, ticketHash: undefined };
+    const { transactionId, tokenId } = token;
+    const isNamed = kind === 'connect' && connectionId !== undefined;
+    const ticketHash = isNamed ? await tickets.claim({ transactionId, tokenId }) : undefined;
+    return { transactionId, tokenId, credentialHash: hash, ticketHash };
   }
 
   /** Only where the page begins: whoever has a connection already shows the ticket that it was given for it. */
-  async #askApp({ kind, connection, incoming, url }: EndpointRequest<Page>): Promise<Identity | undefined> {
+  async #askApp({ kind, connectionId, incoming, url }: EndpointRequest<Page>): Promise<Identity | undefined> {
     const { authenticate, store } = this.#options;
-    if (authenticate === undefined || connection !== undefined || (kind !== 'negotiate' && kind !== 'connect')) return undefined;
+    if (authenticate === undefined || connectionId !== undefined || (kind !== 'negotiate' && kind !== 'connect'))
+      return undefined;
     const named = await authenticate({ url, query: url.searchParams, headers: incoming.headers, incoming });
     // Apps without types may forget to return anything; and what they name may be forgotten by now.
     if (!named || (await store.read(named.transactionId, { after: 'acked', limit: 1 })) === undefined) return undefined;

@@ -29,6 +29,8 @@ export interface PageHubOptions {
   readonly metrics: Metrics;
   readonly logger: Logger;
   readonly clock: Clock;
+  /** Tells the time of the store, by which transactions expire; nodes that share it go by that. */
+  readonly storeClock: Clock;
   /** The name of this node, for the connection table. */
   readonly node: string;
 }
@@ -58,17 +60,17 @@ class Pages {
 
   constructor(options: PageHubOptions) {
     this.#options = options;
-    this.#context = { ...options, expiries: new Expiries(options.clock) };
+    this.#context = { ...options, clock: options.storeClock, expiries: new Expiries(options.storeClock) };
   }
 
   /** Ties the ticket to this connection before the handshake is answered: from then on it is good for nothing else. */
   async bind(connection: PageConnection): Promise<void> {
     const { ticketHash, transactionId } = connection.principal;
-    const { tickets, store, connections } = this.#options;
+    const { tickets, store, connections, node } = this.#options;
     const isGood =
       ticketHash === undefined
         ? (await store.read(transactionId, { after: 'acked', limit: 1 })) !== undefined
-        : await tickets.bind(ticketHash, connection.id);
+        : await tickets.bind(ticketHash, connection.id, node);
     if (!isGood) throw new HubError('The ticket of this connection is no longer good.');
     // It left meanwhile, and nobody will say so: its ticket goes now.
     if (connection.isClosed) connections.remove(connection.id);
