@@ -5,7 +5,7 @@ import { test } from 'node:test';
 import { createRingback } from '../../src/index.ts';
 import { ROOT } from '../docs/blocks.ts';
 import { type } from '../docs/terminal.ts';
-import { inBrowser, testBrowser, type Visitor } from '../fixtures/browser.ts';
+import { inBrowser, testBrowser, type Visitor } from '../fixtures/browser/browser.ts';
 import { request } from '../fixtures/http-api.ts';
 import { temporaryFolder } from '../fixtures/server.ts';
 import { blockOf, RunningExample } from './running.ts';

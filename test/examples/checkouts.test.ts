@@ -1,7 +1,7 @@
 /** Each checkout in real Chromium: it waits, the provider of its README pays, it changes; and the same before and after a reload. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { inBrowser, testBrowser } from '../fixtures/browser.ts';
+import { inBrowser, testBrowser } from '../fixtures/browser/browser.ts';
 import { temporaryFolder } from '../fixtures/server.ts';
 import { blockOf, run, RunningExample } from './running.ts';
 

@@ -21,7 +21,7 @@ function linksIn(page: string): { code: string; path: string; first: number; las
 }
 
 test('all examples are seen', () => {
-  assert.deepEqual(names.toSorted(), ['article', 'express', 'fastify', 'node-http', 'react-router']);
+  assert.deepEqual(names.toSorted(), ['article', 'express', 'fastify', 'node-http', 'outbox', 'react-router']);
 });
 
 for (const name of names) {
@@ -44,7 +44,9 @@ for (const name of names) {
     const expected =
       name === 'article'
         ? ['bash start', 'bash test', 'json test prints', 'diff azure']
-        : ['bash start', 'text pay', 'text paid'];
+        : name === 'outbox'
+          ? ['bash start', 'bash pay', 'json paid']
+          : ['bash start', 'text pay', 'text paid'];
     assert.deepEqual(blocks, expected);
   });
 }

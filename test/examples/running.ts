@@ -1,6 +1,6 @@
 /** An example as its README starts it: the same program and flags, on a free port, its data in a folder of the test. */
 import assert from 'node:assert/strict';
-import { spawn, type ChildProcess } from 'node:child_process';
+import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { text } from 'node:stream/consumers';
@@ -47,6 +47,15 @@ export class RunningExample implements AsyncDisposable {
     this.#child.kill('SIGKILL');
     await ended;
   }
+}
+
+/** How an example ends that cannot start. */
+export function failedStart(
+  name: string,
+  environment: NodeJS.ProcessEnv,
+): { readonly status: number | null; readonly stderr: string } {
+  const env = { ...process.env, PORT: '0', ...environment };
+  return spawnSync(process.execPath, [...FLAGS, `${EXAMPLES}${name}/server.ts`], { env, encoding: 'utf8', timeout: 30_000 });
 }
 
 /** What a program of the examples prints: its name, and its arguments. */
