@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { mock, test } from 'node:test';
 import { openTransaction } from '../../src/client/index.ts';
 import { startServer } from '../fixtures/server.ts';
-import { eachNetwork, onNetwork } from './each-network.ts';
+import { eachNetwork, overHttpAlone, overWebSockets } from './each-network.ts';
 import { now } from './fast-time.ts';
 import type { HostileProxy } from './hostile-proxy.ts';
 import { becomes, handled, passes, reaches, Tab } from './tab.ts';
@@ -62,8 +62,9 @@ eachNetwork('a page waits for as long as the server is away, and then goes on', 
   await reaches(page, up);
 });
 
-test('a page that opens while the server is away is connecting until it is there; the developer is told once', async () => {
-  await onNetwork('WebSockets', async ({ open, proxy }) => {
+overWebSockets(
+  'a page that opens while the server is away is connecting until it is there; the developer is told once',
+  async ({ open, proxy }) => {
     const opened = await open();
     const { target } = proxy;
     proxy.target = 'http://127.0.0.1:9';
@@ -78,11 +79,12 @@ test('a page that opens while the server is away is connecting until it is there
     assert.equal(said.length, 1, said.join('\n'));
     assert.match(said[0] ?? '', /http:\/\/127\.0\.0\.1:\d+\/hub.*--allowed-origin/u);
     assert.doesNotMatch(said[0] ?? '', /rbat_/u);
-  });
-});
+  },
+);
 
-test('pauses between tries grow, are never the same, and end when the network or the page comes back', async () => {
-  await onNetwork('WebSockets', async ({ open, proxy }) => {
+overWebSockets(
+  'pauses between tries grow, are never the same, and end when the network or the page comes back',
+  async ({ open, proxy }) => {
     const opened = await open();
     await using tab = new Tab(opened);
     const page = await tab.load();
@@ -104,11 +106,12 @@ test('pauses between tries grow, are never the same, and end when the network or
     const from = now();
     await reaches(page, 'open');
     assert.ok(now() - from < 20_000, `it took ${now() - from} ms`);
-  });
-});
+  },
+);
 
-test('a socket that died in silence while the page slept is found out when the page wakes', async () => {
-  await onNetwork('WebSockets', async ({ backEnd, open, proxy }) => {
+overWebSockets(
+  'a socket that died in silence while the page slept is found out when the page wakes',
+  async ({ backEnd, open, proxy }) => {
     const opened = await open();
     await using tab = new Tab(opened);
     const page = await tab.load();
@@ -126,30 +129,29 @@ test('a socket that died in silence while the page slept is found out when the p
     await handled(backEnd, opened.id);
     assert.deepEqual(tab.calls, [1, 2]);
     await becomes('one connection is left', async () => (await backEnd.transaction(opened.id)).connections.length === 1);
-  });
+  },
+);
+
+overWebSockets('where WebSockets begin and carry nothing, long polling is used in the end', async ({ backEnd, open, proxy }) => {
+  proxy.swallowsWebSockets = true;
+  const opened = await open();
+  await using tab = new Tab(opened);
+  const page = await tab.load();
+  // Meanwhile nothing is late.
+  assert.equal((await handled(backEnd, opened.id)).status, 'handled');
+  await reaches(page, 'open');
+  const { connections } = await backEnd.transaction(opened.id);
+  assert.deepEqual(
+    connections.map(({ transport }) => transport),
+    ['LongPolling'],
+  );
+  assert.equal((await handled(backEnd, opened.id)).status, 'handled');
+  assert.deepEqual(tab.calls, [1, 2]);
 });
 
-test('where WebSockets begin and carry nothing, long polling is used in the end', async () => {
-  await onNetwork('WebSockets', async ({ backEnd, open, proxy }) => {
-    proxy.swallowsWebSockets = true;
-    const opened = await open();
-    await using tab = new Tab(opened);
-    const page = await tab.load();
-    // Meanwhile nothing is late.
-    assert.equal((await handled(backEnd, opened.id)).status, 'handled');
-    await reaches(page, 'open');
-    const { connections } = await backEnd.transaction(opened.id);
-    assert.deepEqual(
-      connections.map(({ transport }) => transport),
-      ['LongPolling'],
-    );
-    assert.equal((await handled(backEnd, opened.id)).status, 'handled');
-    assert.deepEqual(tab.calls, [1, 2]);
-  });
-});
-
-test('a page that has to poll goes back to a connection when it can, and polls no more', async () => {
-  await onNetwork('HTTP alone', async ({ backEnd, open, proxy }) => {
+overHttpAlone(
+  'a page that has to poll goes back to a connection when it can, and polls no more',
+  async ({ backEnd, open, proxy }) => {
     const opened = await open();
     await using tab = new Tab(opened);
     const page = await tab.load();
@@ -166,11 +168,12 @@ test('a page that has to poll goes back to a connection when it can, and polls n
     proxy.blocked = /\/hub/;
     proxy.cut();
     await reaches(page, 'polling');
-  });
-});
+  },
+);
 
-test('a failing handler in a page that changes between polling and a connection is called until it succeeds', async () => {
-  await onNetwork('HTTP alone', async ({ backEnd, open, proxy }) => {
+overHttpAlone(
+  'a failing handler in a page that changes between polling and a connection is called until it succeeds',
+  async ({ backEnd, open, proxy }) => {
     const opened = await open();
     await using tab = new Tab(opened);
     const page = await tab.load(() => {
@@ -184,8 +187,8 @@ test('a failing handler in a page that changes between polling and a connection 
     const sent = await backEnd.send(opened.id);
     await becomes('handled', async () => (await backEnd.receipt(opened.id, sent.id)).status === 'handled');
     assert.ok(tab.calls.length >= 6);
-  });
-});
+  },
+);
 
 eachNetwork('a token that is revoked ends it, and is never shown again', async ({ backEnd, open, up, proxy }) => {
   const opened = await open();
@@ -271,20 +274,18 @@ eachNetwork('closing leaves nothing behind, whenever it is done', async ({ open,
   assert.equal(proxy.requests.length, requests);
 });
 
-test('a signal closes it; one that is aborted already lets nothing begin', async () => {
-  await onNetwork('WebSockets', async ({ open, proxy }) => {
-    const opened = await open();
-    const abort = new AbortController();
-    const page = openTransaction(opened, { signal: abort.signal });
-    await reaches(page, 'open');
-    abort.abort();
-    assert.equal(page.state, 'closed');
-    const requests = proxy.requests.length;
-    const late = openTransaction(opened, { signal: abort.signal });
-    assert.equal(late.state, 'closed');
-    await late.close();
-    assert.equal(proxy.requests.length, requests);
-  });
+overWebSockets('a signal closes it; one that is aborted already lets nothing begin', async ({ open, proxy }) => {
+  const opened = await open();
+  const abort = new AbortController();
+  const page = openTransaction(opened, { signal: abort.signal });
+  await reaches(page, 'open');
+  abort.abort();
+  assert.equal(page.state, 'closed');
+  const requests = proxy.requests.length;
+  const late = openTransaction(opened, { signal: abort.signal });
+  assert.equal(late.state, 'closed');
+  await late.close();
+  assert.equal(proxy.requests.length, requests);
 });
 
 test('what was not opened is refused at once', () => {

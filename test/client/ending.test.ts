@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
-import { mock, test } from 'node:test';
+import { mock } from 'node:test';
 import { openTransaction } from '../../src/client/index.ts';
-import { eachNetwork, onNetwork } from './each-network.ts';
+import { eachNetwork, overWebSockets } from './each-network.ts';
 import { becomes, handled, passes, reaches, Tab } from './tab.ts';
 
 mock.method(console, 'warn', () => undefined);
@@ -102,16 +102,14 @@ eachNetwork('a handler may close the transaction, and has handled its message', 
   assert.deepEqual([receipt.status, receipt.reply, page.state], ['handled', 'enough', 'closed']);
 });
 
-test('a final state stays, whatever comes after it', async () => {
-  await onNetwork('WebSockets', async ({ backEnd, open }) => {
-    const opened = await open();
-    const page = openTransaction(opened);
-    const states: string[] = [];
-    page.subscribe(() => states.push(page.state));
-    await reaches(page, 'open');
-    await backEnd.settle(opened.id);
-    await reaches(page, 'settled');
-    await page.close();
-    assert.deepEqual([page.state, states], ['settled', ['open', 'settled']]);
-  });
+overWebSockets('a final state stays, whatever comes after it', async ({ backEnd, open }) => {
+  const opened = await open();
+  const page = openTransaction(opened);
+  const states: string[] = [];
+  page.subscribe(() => states.push(page.state));
+  await reaches(page, 'open');
+  await backEnd.settle(opened.id);
+  await reaches(page, 'settled');
+  await page.close();
+  assert.deepEqual([page.state, states], ['settled', ['open', 'settled']]);
 });

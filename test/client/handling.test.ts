@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
-import { mock, test } from 'node:test';
+import { mock } from 'node:test';
 import { openTransaction, type Message } from '../../src/client/index.ts';
-import { eachNetwork, onNetwork } from './each-network.ts';
+import { eachNetwork, overWebSockets } from './each-network.ts';
 import { now, slowed } from './fast-time.ts';
 import { becomes, handled, reaches, Tab, TabStorage } from './tab.ts';
 
@@ -15,11 +15,12 @@ eachNetwork(
     let atOnce = 0;
     let most = 0;
     const seen: unknown[] = [];
+    const allAreHere = Promise.withResolvers<void>();
     await using transaction = disposable(
       openTransaction(opened, {
         onMessage: async ({ sequence, data }) => {
           most = Math.max(most, ++atOnce);
-          await new Promise((resolve) => setTimeout(resolve, sequence === 1 ? 400 : 1));
+          if (sequence === 1) await allAreHere.promise;
           seen.push(data);
           atOnce--;
           return { saw: data };
@@ -27,6 +28,9 @@ eachNetwork(
       }),
     );
     await reaches(transaction, up);
+    await becomes('the others wait for the first', () => transaction.messages.length === 3);
+    assert.deepEqual([seen, most], [[], 1]);
+    allAreHere.resolve();
     const sent = await handled(backEnd, opened.id, { data: 4 });
     assert.deepEqual([sent.status, sent.reply], ['handled', { saw: 4 }]);
     assert.deepEqual([seen, most], [[1, 2, 3, 4], 1]);
@@ -98,7 +102,13 @@ eachNetwork(
   async ({ backEnd, open, proxy }) => {
     const opened = await open();
     const count = 1_050;
-    for (let n = 0; n < count; n += 50) await Promise.all(Array.from({ length: 50 }, () => backEnd.send(opened.id)));
+    const messages = Array.from({ length: count }, () => ({ transaction: opened.id, type: 'note', data: null }));
+    for (let n = 0; n < count; n += 350) {
+      const { status, text } = await backEnd.call('POST', '/v1/messages:batch', {
+        json: { messages: messages.slice(n, n + 350) },
+      });
+      assert.equal(status, 200, text);
+    }
     await using tab = new Tab(opened);
     const transaction = await tab.load();
     await becomes('all are acked', async () => (await backEnd.transaction(opened.id)).ackedSequence === count);
@@ -145,7 +155,7 @@ const errors: readonly (readonly [what: string, thrown: unknown, text: string])[
 ];
 
 eachNetwork('what a handler throws is the reason of the failure', async ({ backEnd, open }) => {
-  // A connection that is lost because the machine is busy counts the failures anew.
+  // A connection that is lost because the machine is busy counts the failures anew: five calls or more.
   using _ = slowed(10);
   await Promise.all(
     errors.map(async ([what, thrown, text]) => {
@@ -156,28 +166,27 @@ eachNetwork('what a handler throws is the reason of the failure', async ({ backE
       });
       const sent = await backEnd.send(opened.id);
       await becomes('failed', async () => (await backEnd.receipt(opened.id, sent.id)).status === 'failed');
-      assert.deepEqual([(await backEnd.receipt(opened.id, sent.id)).error, tab.calls], [text, [1, 1, 1, 1, 1]], what);
+      assert.equal((await backEnd.receipt(opened.id, sent.id)).error, text, what);
+      assert.ok(tab.calls.length >= 5, `called only ${tab.calls.length} times`);
     }),
   );
 });
 
-test('a text that is too long for a server with smaller limits does not make a failure a success', async () => {
-  await onNetwork(
-    'WebSockets',
-    async ({ backEnd, open }) => {
-      const opened = await open();
-      await using tab = new Tab(opened);
-      await tab.load(({ sequence }) => {
-        if (sequence === 1) throw new Error('x'.repeat(200));
-      });
-      const sent = await backEnd.send(opened.id);
-      await backEnd.send(opened.id);
-      await becomes('both are done with', async () => (await backEnd.transaction(opened.id)).ackedSequence === 2);
-      assert.deepEqual([(await backEnd.receipt(opened.id, sent.id)).status, tab.calls], ['failed', [1, 1, 1, 1, 1, 2]]);
-    },
-    { limits: { replyBytes: 100 } },
-  );
-});
+overWebSockets(
+  'a text that is too long for a server with smaller limits does not make a failure a success',
+  async ({ backEnd, open }) => {
+    const opened = await open();
+    await using tab = new Tab(opened);
+    await tab.load(({ sequence }) => {
+      if (sequence === 1) throw new Error('x'.repeat(200));
+    });
+    const sent = await backEnd.send(opened.id);
+    await backEnd.send(opened.id);
+    await becomes('both are done with', async () => (await backEnd.transaction(opened.id)).ackedSequence === 2);
+    assert.deepEqual([(await backEnd.receipt(opened.id, sent.id)).status, tab.calls], ['failed', [1, 1, 1, 1, 1, 2]]);
+  },
+  { limits: { replyBytes: 100 } },
+);
 
 eachNetwork(
   'two tabs each get every message; what one has handled does not hold up the other whose handler throws',
@@ -205,36 +214,32 @@ eachNetwork(
   },
 );
 
-test('a storage that throws costs nothing but the memory of the tab', async () => {
-  await onNetwork('WebSockets', async ({ backEnd, open }) => {
-    const opened = await open();
-    const broken = () => {
-      throw new Error('denied');
-    };
-    const calls: Message[] = [];
-    await using _ = disposable(
-      openTransaction(opened, {
-        storage: { getItem: broken, setItem: broken, removeItem: broken },
-        onMessage: (m) => void calls.push(m),
-      }),
-    );
-    assert.equal((await handled(backEnd, opened.id)).status, 'handled');
-    assert.equal(calls.length, 1);
-  });
+overWebSockets('a storage that throws costs nothing but the memory of the tab', async ({ backEnd, open }) => {
+  const opened = await open();
+  const broken = () => {
+    throw new Error('denied');
+  };
+  const calls: Message[] = [];
+  await using _ = disposable(
+    openTransaction(opened, {
+      storage: { getItem: broken, setItem: broken, removeItem: broken },
+      onMessage: (m) => void calls.push(m),
+    }),
+  );
+  assert.equal((await handled(backEnd, opened.id)).status, 'handled');
+  assert.equal(calls.length, 1);
 });
 
-test('what somebody else has put into the storage is not believed', async () => {
+overWebSockets('what somebody else has put into the storage is not believed', async ({ backEnd, open }) => {
   for (const text of ['', 'null', '[]', '{}', '7', '["a"]', '[5,5,[],["x","y","z","u","v","w","t"]]', '[1,0,{},[]]']) {
-    await onNetwork('WebSockets', async ({ backEnd, open }) => {
-      const opened = await open();
-      const storage = new TabStorage();
-      storage.setItem(`ringback:${opened.id}`, text);
-      const calls: number[] = [];
-      await using _ = disposable(openTransaction(opened, { storage, onMessage: ({ sequence }) => void calls.push(sequence) }));
-      assert.equal((await handled(backEnd, opened.id)).status, 'handled');
-      assert.equal((await handled(backEnd, opened.id)).status, 'handled');
-      assert.ok(calls.includes(2), `${text}: ${calls.join()}`);
-    });
+    const opened = await open();
+    const storage = new TabStorage();
+    storage.setItem(`ringback:${opened.id}`, text);
+    const calls: number[] = [];
+    await using _ = disposable(openTransaction(opened, { storage, onMessage: ({ sequence }) => void calls.push(sequence) }));
+    assert.equal((await handled(backEnd, opened.id)).status, 'handled');
+    assert.equal((await handled(backEnd, opened.id)).status, 'handled');
+    assert.ok(calls.includes(2), `${text}: ${calls.join()}`);
   }
 });
 

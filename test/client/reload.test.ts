@@ -4,15 +4,16 @@ import { copyFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { mock, test } from 'node:test';
 import type { OpenedTransaction, Transaction } from '../../src/client/index.ts';
+import { killAll, startAll } from '../arrangements/arrangement.ts';
+import { arrangements } from '../arrangements/each-arrangement.ts';
 import type { BackEnd } from '../fixtures/back-end.ts';
-import { ServerProcess, startServer, temporaryFolder } from '../fixtures/server.ts';
+import { isLong } from '../fixtures/long.ts';
+import { startServer, temporaryFolder } from '../fixtures/server.ts';
 import { eachNetwork } from './each-network.ts';
 import { HostileProxy } from './hostile-proxy.ts';
 import { becomes, handled, reaches, Tab } from './tab.ts';
 
 mock.method(console, 'warn', () => undefined);
-
-const isLong = process.env['RINGBACK_LONG'] === '1';
 
 eachNetwork('a page that reloads has all messages again, and its handler none of those', async ({ backEnd, open, up }) => {
   const opened = await open();
@@ -125,35 +126,30 @@ const NETWORKS = [
   ['HTTP alone', /\/hub/],
 ] as const;
 
-/** @param short on which network it is tried by default */
+/** Registered so far: whose turn it is. */
+let turn = 0;
+
+/** @param short on which network it is tried by default, in one of the arrangements, in turn: the first crash is one of all instances */
 function onCrashes(title: string, short: string | undefined, run: (crashing: Crashing) => Promise<void>): void {
-  for (const [network, blocked] of NETWORKS) {
-    if (!isLong && network !== short) continue;
-    test(`${title} (${network})`, async () => {
-      await using folder = await temporaryFolder();
-      const args = ['--port', '0', '--store', `sqlite:${join(folder.path, 'ringback.db')}`];
-      const start = (): Promise<ServerProcess> => ServerProcess.start({ args, nodeArgs: ['--import', FAST_TIME] });
-      let server = await start();
-      await using _ = { [Symbol.asyncDispose]: () => server[Symbol.asyncDispose]() };
+  const pairs = NETWORKS.flatMap((network) => arrangements.map((arrangement) => [...network, arrangement] as const));
+  const where = short === undefined ? undefined : arrangements.at(++turn % arrangements.length);
+  for (const [network, blocked, arrangement] of pairs) {
+    const { name, skip, spawn } = arrangement;
+    if (!isLong && (network !== short || arrangement !== where)) continue;
+    test(`${title} (${network}, ${name})`, { skip }, async () => {
+      await using server = await spawn({ nodeArgs: ['--import', FAST_TIME] });
+      const { backEnd } = server;
       await using proxy = await HostileProxy.start(server.url);
       proxy.blocked = blocked;
-      const opened = proxy.through(await server.backEnd.open());
+      const opened = proxy.through(await backEnd.open());
       const crash = async (): Promise<void> => {
         proxy.isFrozen = true;
-        await server.stop('SIGKILL');
+        await killAll(server);
         proxy.cut();
-        server = await start();
-        proxy.target = server.url;
+        await startAll(server);
         proxy.isFrozen = false;
       };
-      await run({
-        get backEnd() {
-          return server.backEnd;
-        },
-        proxy,
-        opened,
-        crash,
-      });
+      await run({ backEnd, proxy, opened, crash });
     });
   }
 }
@@ -227,7 +223,7 @@ for (const way of ['reconnects', 'reloads'] as const) {
   );
 }
 
-/** A transaction of which the server loses the last messages, since its database is restored from a backup. */
+/** A transaction of which the server loses the last messages, since its file is restored from a backup: what the client makes of that does not depend on who has lost them. */
 async function restored(
   network: RegExp | undefined,
   run: (scene: {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
-import { mock, test } from 'node:test';
+import { mock } from 'node:test';
 import { openTransaction } from '../../src/client/index.ts';
-import { eachNetwork, onNetwork, type Surroundings } from './each-network.ts';
+import { eachNetwork, overWebSockets } from './each-network.ts';
 import { becomes, handled, reaches, Tab } from './tab.ts';
 
 mock.method(console, 'warn', () => undefined);
@@ -20,11 +20,7 @@ eachNetwork('waitFor has what comes, what has come, and what came before a reloa
   assert.equal((await second.waitFor('paid')).data, 1);
 });
 
-function onOne(title: string, run: (surroundings: Surroundings) => Promise<void>): void {
-  test(title, () => onNetwork('WebSockets', run));
-}
-
-onOne(
+overWebSockets(
   'waitFor gives up after its time, by its signal, and when the transaction ends; nothing of it is left',
   async (surroundings) => {
     const { backEnd, open } = surroundings;
@@ -72,7 +68,7 @@ eachNetwork('iteration begins with the first message and ends with the transacti
   );
 });
 
-onOne('messages is the same array between changes, and a new one after each', async ({ backEnd, open }) => {
+overWebSockets('messages is the same array between changes, and a new one after each', async ({ backEnd, open }) => {
   const opened = await open();
   await using tab = new Tab(opened);
   const page = await tab.load();
@@ -89,7 +85,7 @@ onOne('messages is the same array between changes, and a new one after each', as
   );
 });
 
-onOne('what is replayed is shown in one step', async ({ backEnd, open }) => {
+overWebSockets('what is replayed is shown in one step', async ({ backEnd, open }) => {
   const opened = await open();
   for (let n = 0; n < 30; n++) await backEnd.send(opened.id, { data: 'x'.repeat(10_000) });
   await using tab = new Tab(opened);
@@ -101,7 +97,7 @@ onOne('what is replayed is shown in one step', async ({ backEnd, open }) => {
   assert.deepEqual(lengths, [30]);
 });
 
-onOne(
+overWebSockets(
   'a listener is called until it is taken off; what one throws reaches neither the others nor the client',
   async (surroundings) => {
     const { backEnd, open } = surroundings;

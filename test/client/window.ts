@@ -1,6 +1,9 @@
 /** The window of the page, as far as the client listens to it. From the import on, for the whole process. */
+import { setMaxListeners } from 'node:events';
 
 const target = new EventTarget();
+// There may be any number of pages.
+setMaxListeners(0, target);
 let count = 0;
 
 Object.assign(globalThis, {

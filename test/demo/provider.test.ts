@@ -3,7 +3,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { eventKinds, type EventKind } from '../../src/server/demo/provider.ts';
 import { eventually } from '../fixtures/eventually.ts';
-import { startServer, stores, temporaryFolder } from '../fixtures/server.ts';
+import { startServer, temporaryFolder } from '../fixtures/server.ts';
+import { eachDemo } from './each-demo.ts';
 import { attach, Visitor } from './visitor.ts';
 
 interface Expected {
@@ -22,32 +23,31 @@ const EXPECTED: Readonly<Record<EventKind, Expected>> = {
 };
 
 for (const kind of eventKinds) {
-  test(`${kind}: the provider is answered, and the page gets what it should, as should one that comes later`, async () => {
-    await using server = await startServer({ demo: true });
-    const visitor = new Visitor(server.url);
-    const order = await visitor.order();
-    const opened = await visitor.open(order);
-    await using page = await attach(opened);
-    const calls = await visitor.send(order, kind);
-    const { statuses, types } = EXPECTED[kind];
-    assert.deepEqual(
-      calls.map(({ status }) => status),
-      statuses,
-    );
-    // Whatever is not for the page would come before this.
-    await server.backEnd.send(opened.id, { type: 'last' });
-    await page.until((call) => call.name === 'message' && call.message.type === 'last');
-    assert.deepEqual(
-      page.messages.map(({ type }) => type),
-      [...types, 'last'],
-    );
-    await using later = await attach(await visitor.open(order), 0);
-    assert.deepEqual(later.messages, page.messages);
-  });
+  eachDemo(
+    `${kind}: the provider is answered, and the page gets what it should, as should one that comes later`,
+    async (server, visitor) => {
+      const order = await visitor.order();
+      const opened = await visitor.open(order);
+      await using page = await attach(opened);
+      const calls = await visitor.send(order, kind);
+      const { statuses, types } = EXPECTED[kind];
+      assert.deepEqual(
+        calls.map(({ status }) => status),
+        statuses,
+      );
+      // Whatever is not for the page would come before this.
+      await server.backEnd.send(opened.id, { type: 'last' });
+      await page.until((call) => call.name === 'message' && call.message.type === 'last');
+      assert.deepEqual(
+        page.messages.map(({ type }) => type),
+        [...types, 'last'],
+      );
+      await using later = await attach(await visitor.open(order), 0);
+      assert.deepEqual(later.messages, page.messages);
+    },
+  );
 
-  test(`${kind}, before any page has opened the order: kept for it, and there when it comes`, async () => {
-    await using server = await startServer({ demo: true });
-    const visitor = new Visitor(server.url);
+  eachDemo(`${kind}, before any page has opened the order: kept for it, and there when it comes`, async (_server, visitor) => {
     const order = await visitor.order();
     const calls = await visitor.send(order, kind);
     const { statuses, types } = EXPECTED[kind];
@@ -87,23 +87,22 @@ test('a call is told as it went over the wire: address, signed headers, body, an
   assert.doesNotMatch(JSON.stringify(call), /whsec_/);
 });
 
-test('a duplicate is one event sent twice, a forged one differs from a good one in its signature only', async () => {
-  await using server = await startServer({ demo: true });
-  const visitor = new Visitor(server.url);
-  const order = await visitor.order();
-  const [first, second] = await visitor.send(order, 'duplicate');
-  assert.ok(first !== undefined && second !== undefined);
-  assert.equal(first.headers['webhook-id'], second.headers['webhook-id']);
-  assert.equal(first.body, second.body);
-  const [forged] = await visitor.send(order, 'forged');
-  assert.ok(forged !== undefined);
-  assert.deepEqual(Object.keys(forged.headers), Object.keys(first.headers));
-  assert.match(forged.answer, /"code":"bad_signature"/);
-});
+eachDemo(
+  'a duplicate is one event sent twice, a forged one differs from a good one in its signature only',
+  async (_server, visitor) => {
+    const order = await visitor.order();
+    const [first, second] = await visitor.send(order, 'duplicate');
+    assert.ok(first !== undefined && second !== undefined);
+    assert.equal(first.headers['webhook-id'], second.headers['webhook-id']);
+    assert.equal(first.body, second.body);
+    const [forged] = await visitor.send(order, 'forged');
+    assert.ok(forged !== undefined);
+    assert.deepEqual(Object.keys(forged.headers), Object.keys(first.headers));
+    assert.match(forged.answer, /"code":"bad_signature"/);
+  },
+);
 
-test('nothing crosses: of two orders, each page gets its own', async () => {
-  await using server = await startServer({ demo: true });
-  const visitor = new Visitor(server.url);
+eachDemo('nothing crosses: of two orders, each page gets its own', async (_server, visitor) => {
   const orders = [await visitor.order(), await visitor.order()] as const;
   await using a = await attach(await visitor.open(orders[0]));
   await using b = await attach(await visitor.open(orders[1]));
@@ -115,30 +114,25 @@ test('nothing crosses: of two orders, each page gets its own', async () => {
   assert.deepEqual(seen, [[['payment.captured', orders[0]]], [['payment.declined', orders[1]]]]);
 });
 
-for (const { name, at } of stores) {
-  test(`the receipt goes from stored to handled, with the reply of the page (${name})`, async () => {
-    await using folder = await temporaryFolder();
-    await using server = await startServer({ demo: true, ...at(folder.path) });
-    const visitor = new Visitor(server.url);
-    const order = await visitor.order();
-    const opened = await visitor.open(order);
-    await visitor.send(order, 'success');
-    const [stored] = (await visitor.trace(order)).messages;
-    assert.deepEqual([stored?.status, stored?.attempts, stored?.handledAt], ['stored', 0, undefined]);
-    await using _page = await attach(opened);
-    await eventually('the message is handled', async () => (await visitor.trace(order)).messages[0]?.status === 'handled');
-    const { transaction, messages } = await visitor.trace(order);
-    assert.equal(transaction?.connections[0]?.transport, 'WebSockets');
-    const [handled] = messages;
-    assert.equal(handled?.attempts, 1);
-    assert.deepEqual(handled?.reply, { shown: 'payment.captured' });
-    const times = [handled?.time, handled?.deliveredAt, handled?.handledAt].map((time) => Date.parse(time ?? ''));
-    assert.deepEqual(
-      times,
-      times.toSorted((a, b) => a - b),
-    );
-  });
-}
+eachDemo('the receipt goes from stored to handled, with the reply of the page', async (_server, visitor) => {
+  const order = await visitor.order();
+  const opened = await visitor.open(order);
+  await visitor.send(order, 'success');
+  const [stored] = (await visitor.trace(order)).messages;
+  assert.deepEqual([stored?.status, stored?.attempts, stored?.handledAt], ['stored', 0, undefined]);
+  await using _page = await attach(opened);
+  await eventually('the message is handled', async () => (await visitor.trace(order)).messages[0]?.status === 'handled');
+  const { transaction, messages } = await visitor.trace(order);
+  assert.equal(transaction?.connections[0]?.transport, 'WebSockets');
+  const [handled] = messages;
+  assert.equal(handled?.attempts, 1);
+  assert.deepEqual(handled?.reply, { shown: 'payment.captured' });
+  const times = [handled?.time, handled?.deliveredAt, handled?.handledAt].map((time) => Date.parse(time ?? ''));
+  assert.deepEqual(
+    times,
+    times.toSorted((a, b) => a - b),
+  );
+});
 
 test('after a restart, orders, their messages and a provider with a new secret go on', async () => {
   await using folder = await temporaryFolder();

@@ -4,6 +4,7 @@ import { test } from 'node:test';
 import { newOrderNumber, orderOf } from '../../src/server/demo/order-number.ts';
 import { request } from '../fixtures/http-api.ts';
 import { startServer } from '../fixtures/server.ts';
+import { eachDemo } from './each-demo.ts';
 import { attach, Visitor } from './visitor.ts';
 
 test('order numbers are all different, say the same each time, and differ in what was ordered', () => {
@@ -48,21 +49,20 @@ test('a new order has a number, an item and an amount, and no transaction yet', 
   assert.ok(Number.isInteger(trace.amount) && trace.amount > 0);
 });
 
-test('the transaction has the order as its reference; the page gets its token and where to connect, and no callback URL', async () => {
-  await using server = await startServer({ demo: true });
-  const visitor = new Visitor(server.url);
-  const order = await visitor.order();
-  const opened = await visitor.open(order);
-  assert.deepEqual(Object.keys(opened).toSorted(), ['accessToken', 'createdAt', 'hubUrl', 'id', 'tokenId']);
-  const { reference, createdAt } = await server.backEnd.transaction(opened.id);
-  assert.deepEqual({ reference, createdAt }, { reference: order, createdAt: opened.createdAt });
-  const { transaction } = await visitor.trace(order);
-  assert.equal(transaction?.id, opened.id);
-});
+eachDemo(
+  'the transaction has the order as its reference; the page gets its token and where to connect, and no callback URL',
+  async (server, visitor) => {
+    const order = await visitor.order();
+    const opened = await visitor.open(order);
+    assert.deepEqual(Object.keys(opened).toSorted(), ['accessToken', 'createdAt', 'hubUrl', 'id', 'tokenId']);
+    const { reference, createdAt } = await server.backEnd.transaction(opened.id);
+    assert.deepEqual({ reference, createdAt }, { reference: order, createdAt: opened.createdAt });
+    const { transaction } = await visitor.trace(order);
+    assert.equal(transaction?.id, opened.id);
+  },
+);
 
-test('pages that open one order at once get tokens of their own for one transaction', async () => {
-  await using server = await startServer({ demo: true });
-  const visitor = new Visitor(server.url);
+eachDemo('pages that open one order at once get tokens of their own for one transaction', async (_server, visitor) => {
   const order = await visitor.order();
   const all = await Promise.all(Array.from({ length: 8 }, () => visitor.open(order)));
   assert.equal(new Set(all.map(({ id }) => id)).size, 1);
@@ -75,28 +75,27 @@ test('pages that open one order at once get tokens of their own for one transact
   }
 });
 
-test('a settled order says so; a page that opens it then still gets its messages, and no second transaction is made', async () => {
-  await using server = await startServer({ demo: true });
-  const visitor = new Visitor(server.url);
-  const order = await visitor.order();
-  const first = await visitor.open(order);
-  await visitor.send(order, 'success');
-  assert.deepEqual(await visitor.settle(order), { state: 'settled' });
-  const second = await visitor.open(order);
-  assert.equal(second.id, first.id);
-  const { transaction, messages } = await visitor.trace(order);
-  assert.deepEqual([transaction?.state, messages.length], ['settled', 1]);
-  // Taken, as providers want it, and kept nowhere.
-  assert.deepEqual(
-    (await visitor.send(order, 'failure')).map(({ status }) => status),
-    [200],
-  );
-  assert.equal((await visitor.trace(order)).messages.length, 1);
-});
+eachDemo(
+  'a settled order says so; a page that opens it then still gets its messages, and no second transaction is made',
+  async (_server, visitor) => {
+    const order = await visitor.order();
+    const first = await visitor.open(order);
+    await visitor.send(order, 'success');
+    assert.deepEqual(await visitor.settle(order), { state: 'settled' });
+    const second = await visitor.open(order);
+    assert.equal(second.id, first.id);
+    const { transaction, messages } = await visitor.trace(order);
+    assert.deepEqual([transaction?.state, messages.length], ['settled', 1]);
+    // Taken, as providers want it, and kept nowhere.
+    assert.deepEqual(
+      (await visitor.send(order, 'failure')).map(({ status }) => status),
+      [200],
+    );
+    assert.equal((await visitor.trace(order)).messages.length, 1);
+  },
+);
 
-test('of an order with many messages the newest are told', async () => {
-  await using server = await startServer({ demo: true });
-  const visitor = new Visitor(server.url);
+eachDemo('of an order with many messages the newest are told', async (server, visitor) => {
   const order = await visitor.order();
   const { id } = await visitor.open(order);
   for (let i = 1; i <= 60; i++) await server.backEnd.send(id, { type: 'note', data: i });

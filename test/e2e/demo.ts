@@ -1,7 +1,8 @@
 /** The demo as a person uses it: its checkout and its payment provider in real browsers, told apart by what they show. */
 import assert from 'node:assert/strict';
 import type { Locator, Page } from 'playwright-core';
-import type { Visitor } from '../fixtures/browser.ts';
+import type { Visitor } from '../fixtures/browser/browser.ts';
+import { API_KEY } from '../fixtures/back-end.ts';
 import { request } from '../fixtures/http-api.ts';
 
 /** What the shop's order page tells of a message. */
@@ -24,9 +25,33 @@ export type EventKind = 'authorised' | 'success' | 'failure' | 'duplicate' | 'ou
 /** The demo's own HTTP interface, as its pages use it. */
 export class DemoApi {
   readonly url: string;
+  /** Its pages ask for the API key, since they can be reached from elsewhere. */
+  readonly asksForKey: boolean;
 
-  constructor(url: string) {
+  private constructor(url: string, asksForKey: boolean) {
     this.url = url;
+    this.asksForKey = asksForKey;
+  }
+
+  static async at(url: string): Promise<DemoApi> {
+    const { status, text } = await request('POST', `${url}/demo/orders`, { json: {} });
+    assert.ok(status === 201 || status === 401, text);
+    return new DemoApi(url, status === 401);
+  }
+
+  /** A tab at one of its pages; who sits there has the key, if one is asked for. */
+  async page(visitor: Visitor, path = ''): Promise<Page> {
+    if (this.asksForKey) visitor.allow(/status of 401/);
+    return this.enter(await visitor.page(this.url + path));
+  }
+
+  /** The same for a tab that a page has opened. */
+  async enter(page: Page): Promise<Page> {
+    if (this.asksForKey) {
+      await page.getByTestId('api-key').fill(API_KEY);
+      await page.keyboard.press('Enter');
+    }
+    return page;
   }
 
   /** Makes an order that no page knows of; resolves to its number. */
@@ -48,7 +73,7 @@ export class DemoApi {
   }
 
   async #call<Body>(method: string, path: string, json?: unknown): Promise<Body> {
-    const answer = await request(method, `${this.url}/demo/orders${path}`, { json });
+    const answer = await request(method, `${this.url}/demo/orders${path}`, { json, bearer: API_KEY });
     assert.ok(answer.status === 200 || answer.status === 201, `${method} ${path}: ${answer.status} ${answer.text}`);
     return JSON.parse(answer.text);
   }
@@ -58,15 +83,17 @@ export class DemoApi {
 export class Checkout {
   readonly page: Page;
   readonly part: Locator;
+  readonly #demo: DemoApi;
 
-  constructor(page: Page, slot: 'a' | 'b' = 'a') {
+  constructor(demo: DemoApi, page: Page, slot: 'a' | 'b' = 'a') {
+    this.#demo = demo;
     this.page = page;
     this.part = page.getByTestId(`visitor-${slot}`);
   }
 
   /** A tab at the checkout, connected; of an order that exists, if one is given. */
-  static async open(visitor: Visitor, url: string, order?: string): Promise<Checkout> {
-    const checkout = new Checkout(await visitor.page(order === undefined ? url : `${url}/?order=${order}`));
+  static async open(visitor: Visitor, demo: DemoApi, order?: string): Promise<Checkout> {
+    const checkout = new Checkout(demo, await demo.page(visitor, order === undefined ? '' : `/?order=${order}`));
     await checkout.connected();
     return checkout;
   }
@@ -105,8 +132,13 @@ export class Checkout {
 
   /** Follows the page's own link. */
   async provider(): Promise<Provider> {
-    const [page] = await Promise.all([this.page.waitForEvent('popup'), this.part.getByTestId('provider-link').click()]);
-    return new Provider(page);
+    return new Provider(await this.popup('provider-link'));
+  }
+
+  /** Follows a link of this visitor into another tab. */
+  async popup(testId: string): Promise<Page> {
+    const [page] = await Promise.all([this.page.waitForEvent('popup'), this.part.getByTestId(testId).click()]);
+    return this.#demo.enter(page);
   }
 }
 
@@ -115,6 +147,20 @@ export class Provider {
 
   constructor(page: Page) {
     this.page = page;
+  }
+
+  /** At a new order, which no page knows of. */
+  static async open(visitor: Visitor, demo: DemoApi): Promise<Provider> {
+    const page = await visitor.page(`${demo.url}/provider`);
+    const begin = (): Promise<void> => page.getByTestId('new-order').click();
+    await begin();
+    if (demo.asksForKey) {
+      visitor.allow(/status of 401/);
+      await demo.enter(page);
+      await begin();
+    }
+    await page.getByTestId('send-success').waitFor();
+    return new Provider(page);
   }
 
   /** Presses the button, and waits until the server has answered that call. */

@@ -8,8 +8,8 @@ import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { join } from 'node:path';
 import { chromium, type Page } from 'playwright-core';
-import { program, Visitor } from '../fixtures/browser.ts';
-import { FLAGS, withoutFeatures } from '../fixtures/chromium-flags.ts';
+import { program, Visitor } from '../fixtures/browser/browser.ts';
+import { FLAGS, withoutFeatures } from '../fixtures/browser/chromium-flags.ts';
 import { temporaryFolder } from '../fixtures/server.ts';
 
 export interface HidingBrowser extends AsyncDisposable {

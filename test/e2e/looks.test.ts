@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { after, before, suite } from 'node:test';
 import type { Page } from 'playwright-core';
 import { ensureUi } from '../../scripts/build-ui.mjs';
-import { browserTest, testBrowser } from '../fixtures/browser.ts';
+import { browserTest, testBrowser } from '../fixtures/browser/browser.ts';
 import { startServer, type TestServer } from '../fixtures/server.ts';
 import { Checkout, DemoApi, Provider } from './demo.ts';
 
@@ -15,7 +15,7 @@ let api: DemoApi;
 before(async () => {
   await ensureUi();
   server = await startServer({ demo: true, limits: { anonymousOpensPerMinute: 1000 } });
-  api = new DemoApi(server.url);
+  api = await DemoApi.at(server.url);
 });
 after(() => server[Symbol.asyncDispose]());
 
@@ -48,7 +48,7 @@ suite('the demo’s pages', { concurrency: 2 }, () => {
   ]) {
     browserTest(`are fine at ${width} px, light and dark: waiting, paid, declined, two visitors, the provider`, async () => {
       await using visitor = await browser.visitor({ viewport: { width, height } });
-      const checkout = await Checkout.open(visitor, server.url);
+      const checkout = await Checkout.open(visitor, api);
       await checkout.says('waiting');
       await isFine(checkout.page, 'waiting');
       const provider = await checkout.provider();
@@ -60,7 +60,7 @@ suite('the demo’s pages', { concurrency: 2 }, () => {
       await checkout.says('paid');
       await checkout.step('handled');
       await checkout.page.getByTestId('second-visitor').click();
-      const second = new Checkout(checkout.page, 'b');
+      const second = new Checkout(api, checkout.page, 'b');
       await second.connected();
       await api.send(await second.order(), 'failure');
       await second.says('declined');
@@ -70,7 +70,7 @@ suite('the demo’s pages', { concurrency: 2 }, () => {
 
   browserTest('are used by keyboard alone: to the provider, and pay', async () => {
     await using visitor = await browser.visitor();
-    const checkout = await Checkout.open(visitor, server.url);
+    const checkout = await Checkout.open(visitor, api);
     await tabTo(checkout.page, 'provider-link');
     const [page] = await Promise.all([checkout.page.waitForEvent('popup'), checkout.page.keyboard.press('Enter')]);
     const provider = new Provider(page);
@@ -86,7 +86,7 @@ suite('the demo’s pages', { concurrency: 2 }, () => {
 
   browserTest('say the outcome aloud, once it is there', async () => {
     await using visitor = await browser.visitor();
-    const checkout = await Checkout.open(visitor, server.url);
+    const checkout = await Checkout.open(visitor, api);
     const status = checkout.part.getByTestId('outcome').getByRole('status');
     assert.equal(await status.innerText(), '');
     await api.send(await checkout.order(), 'success');

@@ -9,14 +9,20 @@ import { fileURLToPath } from 'node:url';
 import type { Page } from 'playwright-core';
 import type { ReceiptView, WireOpened } from '../../src/server/wire.ts';
 import type { BackEnd } from '../fixtures/back-end.ts';
-import type { TestBrowser, Visitor } from '../fixtures/browser.ts';
-import { bundle } from '../fixtures/bundle.ts';
+import type { TestBrowser, Visitor } from '../fixtures/browser/browser.ts';
+import { bundle } from '../fixtures/browser/bundle.ts';
 import { Proxy } from '../fixtures/proxy.ts';
 
 const PAGE = fileURLToPath(new URL('page/main.ts', import.meta.url));
 
 /** What Chromium itself says of a server that it cannot reach; the page can do nothing about that. */
 export const OUT_OF_REACH = [/net::ERR_/, /^WebSocket connection to .* failed/];
+
+/**
+ * The same of an instance that ends: it sends away who comes, a balancer that had just asked it has no answer, and others do not
+ * know the polls that it had.
+ */
+export const ENDING = [/status of 50[23]/, /status of 404 .*\/hub\?.*id=/];
 
 /** The shop: its page, and its back end that hands out what was opened for a visitor. */
 export class Shop implements AsyncDisposable {

@@ -8,9 +8,9 @@ import { after, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import type { Page } from 'playwright-core';
 import { ensureUi } from '../../scripts/build-ui.mjs';
-import { browserTest, testBrowser } from '../fixtures/browser.ts';
+import { browserTest, testBrowser } from '../fixtures/browser/browser.ts';
 import { startServer, type TestServer } from '../fixtures/server.ts';
-import { Checkout } from './demo.ts';
+import { Checkout, DemoApi } from './demo.ts';
 
 const FOLDER = fileURLToPath(new URL('../../docs/images/', import.meta.url));
 const README = fileURLToPath(new URL('../../README.md', import.meta.url));
@@ -20,11 +20,13 @@ const PHONE = { width: 390, height: 844 };
 
 const browser = testBrowser();
 let server: TestServer;
+let api: DemoApi;
 
 before(async () => {
   mkdirSync(FOLDER, { recursive: true });
   await ensureUi();
   server = await startServer({ demo: true });
+  api = await DemoApi.at(server.url);
 });
 after(() => server[Symbol.asyncDispose]());
 
@@ -45,7 +47,7 @@ async function picture(page: Page, name: string, words: readonly string[]): Prom
 
 browserTest('the pictures of a desk: waiting, the provider, paid', async () => {
   await using visitor = await browser.visitor({ viewport: DESK, colorScheme: 'light' });
-  const checkout = await Checkout.open(visitor, server.url);
+  const checkout = await Checkout.open(visitor, api);
   await checkout.step('connected');
   await picture(checkout.page, 'checkout-waiting', ['Checkout', 'Waiting for your payment', 'Open the payment provider']);
   const provider = await checkout.provider();
@@ -59,7 +61,7 @@ browserTest('the pictures of a desk: waiting, the provider, paid', async () => {
 
 browserTest('the picture of a phone: paid', async () => {
   await using visitor = await browser.visitor({ viewport: PHONE, colorScheme: 'light' });
-  const checkout = await Checkout.open(visitor, server.url);
+  const checkout = await Checkout.open(visitor, api);
   const provider = await checkout.provider();
   await provider.send('success');
   await checkout.says('paid');

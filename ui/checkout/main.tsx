@@ -1,4 +1,4 @@
-/** Starts the checkout; an order named in the address is taken over first. */
+/** Starts the checkout; an order named in the address is taken over. */
 import { StrictMode } from 'react';
 import { createRoot } from 'react-dom/client';
 import '../style/index.css';
@@ -7,8 +7,7 @@ import { joinOrder } from './visit.ts';
 
 const order = new URLSearchParams(location.search).get('order');
 if (order !== null) {
-  // An order that the shop does not know is no reason to show nothing: a new one begins.
-  await joinOrder('a', order).catch(() => undefined);
+  joinOrder('a', order);
   history.replaceState(null, '', location.pathname);
 }
 

@@ -12,6 +12,8 @@ import type { FirstConnection } from '../shop/timeline.ts';
 export type Slot = 'a' | 'b';
 
 export interface Visit {
+  /** The number of an order that was begun elsewhere, as long as the shop has not said what it is. */
+  readonly joining?: string;
   readonly order?: Order;
   readonly opened?: Opened;
   readonly connection?: FirstConnection;
@@ -32,10 +34,9 @@ const MOST_TURNS = 8;
 const keyOf = (slot: Slot): string => `ringback.demo.visit.${slot}`;
 
 /** Takes over an order that was begun elsewhere; what this tab knew of another one is dropped. */
-export async function joinOrder(slot: Slot, order: string): Promise<void> {
+export function joinOrder(slot: Slot, order: string): void {
   if (readStored<Visit>(keyOf(slot))?.order?.order === order) return;
-  const { item, amount, currency } = await traceOrder(order);
-  writeStored(keyOf(slot), { order: { order, item, amount, currency } } satisfies Visit);
+  writeStored(keyOf(slot), { joining: order } satisfies Visit);
 }
 
 export function leave(slot: Slot): void {
@@ -48,35 +49,47 @@ export function useVisit(slot: Slot): VisitControl {
   const [problem, setProblem] = useState<string>();
   const keyIsWanted = useSyncExternalStore(apiKey.subscribe, apiKey.isWanted);
 
+  const { joining, order, opened } = visit;
+
   useEffect(() => writeStored(keyOf(slot), visit), [slot, visit]);
 
   useEffect(() => {
-    if (visit.opened !== undefined || keyIsWanted) return undefined;
+    if (opened !== undefined || keyIsWanted) return undefined;
     const leaving = new AbortController();
     const made = (next: Visit): void => {
       setProblem(undefined);
       setVisit(next);
     };
-    const order = visit.order;
     void persist(leaving.signal, setProblem, async () => {
-      if (order === undefined) made({ order: await differentOrder(slot, leaving.signal) });
-      else made({ order, opened: await openTransactionOf(order.order, leaving.signal) });
+      if (order !== undefined) made({ order, opened: await openTransactionOf(order.order, leaving.signal) });
+      else made({ order: (await joinedOrder(joining, leaving.signal)) ?? (await differentOrder(slot, leaving.signal)) });
     });
     return () => leaving.abort();
-  }, [slot, visit.order, visit.opened, keyIsWanted]);
+  }, [slot, joining, order, opened, keyIsWanted]);
 
   const noteConnection = useCallback(
     (connection: FirstConnection) => setVisit((now) => (now.connection === undefined ? { ...now, connection } : now)),
     [],
   );
   const startOver = useCallback(() => {
-    const { order, opened } = visit;
     // Only tidy: nobody waits for it, and the order ends by itself in time.
     if (order !== undefined && opened !== undefined) settleOrder(order.order).catch(() => undefined);
     setVisit({});
-  }, [visit]);
+  }, [order, opened]);
 
   return { ...visit, problem, noteConnection, startOver };
+}
+
+/** Undefined: none is to be joined, or the shop does not know it, which is no reason to show nothing. */
+async function joinedOrder(number: string | undefined, signal: AbortSignal): Promise<Order | undefined> {
+  if (number === undefined) return undefined;
+  try {
+    const { order, item, amount, currency } = await traceOrder(number, signal);
+    return { order, item, amount, currency };
+  } catch (error) {
+    if (error instanceof ShopError && error.status === 404) return undefined;
+    throw error;
+  }
 }
 
 /** Two visitors beside each other are told apart at a glance when they buy different things. */
