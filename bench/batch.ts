@@ -1,8 +1,7 @@
 /** `--batch`: how many messages a second Ringback takes and commits when they come a thousand to a request; nobody reads them. */
 import { Agent, request } from 'node:http';
+import { Deployment } from './deployment.ts';
 import type { Peer } from './peers/peer.ts';
-import { usageOf } from './process-tree.ts';
-import { ServerProcess } from './server-process.ts';
 
 const TRANSACTIONS = 1000;
 const MESSAGES = 1000;
@@ -15,7 +14,7 @@ const TEXT = 'x'.repeat(280);
 
 interface BatchReport {
   readonly rate: number;
-  /** User and system time of the server, in microseconds. */
+  /** User and system time of the server, and of its database, in microseconds. */
   readonly cpuPerMessage: number;
   /** Of one request. */
   readonly p50Ms: number;
@@ -27,18 +26,18 @@ export async function measureBatches(peer: Peer, rounds: number): Promise<readon
   await peer.prepare?.();
   const reports: BatchReport[] = [];
   for (let round = 0; round < rounds; round += 1) {
-    await using server = await ServerProcess.start(await peer.program());
-    const sender = new Sender(server);
+    await using servers = await Deployment.start(peer);
+    const sender = new Sender(servers);
     const bodies = await sender.bodies();
     await sender.send(bodies, WARM_UP_MS);
-    const before = usageOf(server.pid).cpuUs;
+    const before = await cpuOf(servers);
     const begin = performance.now();
     const times = (await sender.send(bodies, MEASURE_MS)).toSorted((a, b) => a - b);
     const seconds = (performance.now() - begin) / 1000;
     const sent = times.length * MESSAGES;
     reports.push({
       rate: sent / seconds,
-      cpuPerMessage: (usageOf(server.pid).cpuUs - before) / sent,
+      cpuPerMessage: ((await cpuOf(servers)) - before) / sent,
       p50Ms: times[times.length >> 1] ?? NaN,
       longestMs: times.at(-1) ?? NaN,
     });
@@ -46,12 +45,18 @@ export async function measureBatches(peer: Peer, rounds: number): Promise<readon
   return reports;
 }
 
+/** With what it shares. */
+async function cpuOf(servers: Deployment): Promise<number> {
+  const { servers: own, shared } = await servers.read();
+  return own.cpuUs + (shared?.cpuUs ?? 0);
+}
+
 class Sender {
-  readonly #server: ServerProcess;
+  readonly #servers: Deployment;
   readonly #agent = new Agent({ keepAlive: true, maxSockets: AT_ONCE });
 
-  constructor(server: ServerProcess) {
-    this.#server = server;
+  constructor(servers: Deployment) {
+    this.#servers = servers;
   }
 
   /** Each with a message for every transaction, in another order: what is stored of one body is never stored together again. */
@@ -88,9 +93,9 @@ class Sender {
   }
 
   async #post(path: string, body: Buffer): Promise<string> {
-    const headers = { authorization: `Bearer ${this.#server.apiKey}`, 'content-type': 'application/json' };
+    const headers = { authorization: `Bearer ${this.#servers.apiKey}`, 'content-type': 'application/json' };
     const { promise, resolve, reject } = Promise.withResolvers<string>();
-    const asked = request({ port: this.#server.port, path, method: 'POST', agent: this.#agent, headers }, (response) => {
+    const asked = request({ port: this.#servers.ports[0], path, method: 'POST', agent: this.#agent, headers }, (response) => {
       const chunks: Buffer[] = [];
       response.on('data', (chunk: Buffer) => chunks.push(chunk));
       response.on('error', reject);

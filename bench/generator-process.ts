@@ -2,7 +2,7 @@
 import { fork, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
-import type { Target } from './dialects/dialect.ts';
+import type { Deployment } from './deployment.ts';
 import type { DialectName } from './dialects/index.ts';
 import {
   answerSchema,
@@ -40,11 +40,12 @@ export class GeneratorProcess implements AsyncDisposable {
     });
   }
 
-  static async start(server: Target, { dialect, graceMs }: Manner): Promise<GeneratorProcess> {
+  static async start(servers: Deployment, { dialect, graceMs }: Manner): Promise<GeneratorProcess> {
     const child = fork(MAIN, { execArgv: NODE_FLAGS, stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
     const generator = new GeneratorProcess(child);
     try {
-      await generator.#ask({ do: 'meet', dialect, graceMs, port: server.port, apiKey: server.apiKey });
+      const { pagePorts: ports, postPorts, apiKey, isElsewhere } = servers;
+      await generator.#ask({ do: 'meet', dialect, graceMs, ports: [...ports], postPorts: [...postPorts], isElsewhere, apiKey });
       return generator;
     } catch (error) {
       child.kill('SIGKILL');

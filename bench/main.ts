@@ -2,16 +2,20 @@
 import { mkdir, readFile } from 'node:fs/promises';
 import { measureBatches } from './batch.ts';
 import { machine } from './machine.ts';
+import { measureNodes } from './nodes.ts';
 import { readOptions } from './options.ts';
 import type { Peer } from './peers/peer.ts';
 import { profile } from './profile.ts';
 import { writeFiles, writeResults } from './report/files.ts';
-import { markdownReport, type Results } from './report/markdown.ts';
+import { machineLine, markdownReport, markdownTable, type Results } from './report/markdown.ts';
+import { nodesTable } from './report/nodes-table.ts';
 import { terminalReport } from './report/terminal.ts';
 import { runRounds } from './rounds.ts';
 import { steady } from './steady/steady.ts';
 
-const { plan, peers, out, ...instead } = readOptions(process.argv.slice(2));
+const IDLE_MS = 15_000;
+
+const { plan, peers, out, name, ...instead } = readOptions(process.argv.slice(2));
 const say = (line: string): void => void process.stderr.write(`${line}\n`);
 
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1));
@@ -38,11 +42,12 @@ async function work(): Promise<string[]> {
   }
   if (instead.batch !== undefined) return batch(instead.batch);
   if (instead.scale !== undefined) return scale(instead.scale);
+  if (instead.nodes !== undefined) return nodes(instead.nodes);
   if (instead.profile !== undefined) return profile(instead.profile, plan, { out, say });
   if (instead.steady !== undefined) return steady(instead.steady.peer, plan, { ...instead.steady, out, say });
   const run = await runRounds(peers, plan, say);
   process.stdout.write(`${terminalReport(run, plan)}\n`);
-  return writeResults({ machine: machine(), plan, ...run }, out);
+  return writeResults({ machine: machine(), plan, ...run }, out, name);
 }
 
 async function batch(peer: Peer): Promise<string[]> {
@@ -63,4 +68,13 @@ async function scale(transactions: number): Promise<string[]> {
   await mkdir(out, { recursive: true });
   const report = await measureScale({ transactions, messages: 10 * transactions, dir: out, say });
   return writeFiles(out, { 'scale.json': `${JSON.stringify({ machine: machine(), ...report }, undefined, 2)}\n` });
+}
+
+async function nodes({ pages, peers: measured }: NonNullable<typeof instead.nodes>): Promise<string[]> {
+  const reports = await measureNodes(measured, { pages, idleMs: IDLE_MS, plan, say });
+  const of = `- ${pages} pages; each load measured for ${plan.measureMs / 1000} s, after ${plan.warmUpMs / 1000} s of full load`;
+  const table = `${machineLine(machine())}\n${of}\n\n${markdownTable(nodesTable(reports))}\n`;
+  process.stdout.write(table);
+  const result = `${JSON.stringify({ machine: machine(), reports }, undefined, 2)}\n`;
+  return writeFiles(out, { 'nodes.json': result, 'nodes.md': table });
 }

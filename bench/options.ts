@@ -2,6 +2,7 @@
 import { basename, resolve } from 'node:path';
 import { Command, InvalidArgumentError } from 'commander';
 import { aspnetPeer } from './peers/aspnet.ts';
+import { CLUSTER, clusterPeers, NODES } from './peers/cluster.ts';
 import type { Peer } from './peers/peer.ts';
 import { ringbackPeer } from './peers/ringback.ts';
 import { socketIoPeer } from './peers/socket-io.ts';
@@ -13,6 +14,8 @@ export interface BenchOptions {
   readonly peers: readonly Peer[];
   /** Folder for what a run leaves. */
   readonly out: string;
+  /** Of its files. */
+  readonly name: 'results' | 'cluster';
   /** Instead of a run: where the time of this peer goes. */
   readonly profile?: Peer;
   /** Instead of a run: prints the tables of an earlier one, from this file. */
@@ -23,16 +26,21 @@ export interface BenchOptions {
   readonly batch?: Peer;
   /** Instead of a run: the SQLite store with so many transactions in its file, and ten messages for each. */
   readonly scale?: number;
+  /** Instead of a run: what instances and so many idle pages cost. */
+  readonly nodes?: { readonly pages: number; readonly peers: readonly Peer[] };
   /** Instead of a run: Ringback at half load for so many minutes, with pages coming and going. */
   readonly steady?: { readonly peer: Peer; readonly minutes: number; readonly churn: number };
 }
 
 /** @param checkout of Ringback; undefined: this one */
 function peersFor(checkout?: string): readonly Peer[] {
-  return [ringbackPeer(checkout === undefined ? {} : { checkout }), wsPeer, socketIoPeer, aspnetPeer];
+  const options = checkout === undefined ? {} : { checkout };
+  return [ringbackPeer(options), wsPeer, socketIoPeer, aspnetPeer, ...clusterPeers(options)];
 }
 
 const NAMES = peersFor().map(({ name }) => name);
+/** Of a run that says nothing else. */
+const USUAL = NAMES.slice(0, 4);
 
 const full: Plan = {
   connections: [1000, 10_000],
@@ -49,10 +57,23 @@ const full: Plan = {
   graceMs: 10_000,
 };
 
+/** Some six minutes: PostgreSQL waits for a real disk, and shares the processors with everybody else. */
+const cluster: Plan = {
+  ...full,
+  connections: [500],
+  memoryFrom: 100,
+  rates: [200, 500],
+  warmUpMs: 2000,
+  warmUpMessages: 3000,
+  measureMs: 3000,
+  settleMs: 700,
+};
+
 /** A process may have 20,000 files open on many systems. */
 const SCALE: readonly number[] = [1000, 5000, 10_000, 19_000];
 const CHURN = 50;
 const TRANSACTIONS = 1_000_000;
+const PAGES = 5000;
 
 /** Under a minute: what to look at while one works on something. */
 const quick: Plan = {
@@ -92,20 +113,28 @@ export function readOptions(args: readonly string[]): BenchOptions {
       'instead: the SQLite store with this many in its file (default: 1,000,000), ten messages each',
       number,
     )
+    .option('--cluster', 'Ringback on PostgreSQL beside Socket.IO on Redis, with one instance and with two')
+    .option('--nodes [pages]', 'instead: what instances on PostgreSQL cost, with so many idle pages (default: 5,000)', number)
     .option('--scale-connections', 'Ringback alone with 1,000, 5,000, 10,000 and 19,000 connections')
     .option('--out <folder>', 'where the results go', 'bench/results')
     .parse([...args], { from: 'user' });
   const values = command.opts<Values>();
-  const { out, profile, steady, churn, micro, markdown, scale, batch } = values;
-  const options = { plan: planOf(values), peers: peersOf(values), out: resolve(out) };
+  const { out, profile, steady, churn, micro, markdown, scale, batch, nodes } = values;
+  const name = values.cluster === true ? 'cluster' : 'results';
+  const options = { plan: planOf(values), peers: peersOf(values), out: resolve(out), name } as const;
   if (markdown !== undefined) return { ...options, markdown };
   if (micro === true) return { ...options, micro };
   if (scale !== undefined) return { ...options, scale: scale === true ? TRANSACTIONS : scale };
+  if (nodes !== undefined) return { ...options, nodes: nodesOf(nodes, values) };
   const ringback = named('ringback', values.ringback);
   if (batch === true) return { ...options, batch: ringback };
   if (steady !== undefined) return { ...options, steady: { peer: ringback, minutes: steady, churn: churn ?? CHURN } };
   if (profile === undefined) return options;
   return { ...options, profile: profile === true ? ringback : named(profile, values.ringback) };
+}
+
+function nodesOf(pages: number | true, { peers = NODES, ringback }: Values): NonNullable<BenchOptions['nodes']> {
+  return { pages: pages === true ? PAGES : pages, peers: peers.map((name) => named(name, ringback)) };
 }
 
 /** As the parsers below leave them. */
@@ -128,11 +157,14 @@ interface Values {
   readonly batch?: boolean;
   readonly scale?: number | true;
   readonly scaleConnections?: boolean;
+  readonly cluster?: boolean;
+  readonly nodes?: number | true;
   readonly out: string;
 }
 
-function planOf({ quick: isQuick, connections, rates, rounds, seconds, warmUp, scaleConnections }: Values): Plan {
-  const usual = isQuick === true ? quick : full;
+function planOf(values: Values): Plan {
+  const { connections, rates, rounds, seconds, warmUp, scaleConnections } = values;
+  const usual = usualPlan(values);
   const base = scaleConnections === true ? { ...usual, connections: SCALE } : usual;
   return {
     ...base,
@@ -145,11 +177,14 @@ function planOf({ quick: isQuick, connections, rates, rounds, seconds, warmUp, s
   };
 }
 
+function usualPlan({ quick: isQuick, cluster: isCluster, nodes }: Values): Plan {
+  if (isCluster !== true && nodes === undefined) return isQuick === true ? quick : full;
+  return isQuick === true ? { ...cluster, connections: [200], memoryFrom: 50, rounds: 1, measureMs: 1000 } : cluster;
+}
+
 function peersOf(values: Values): Peer[] {
-  const { peers, ringback, against = [], variant = [], quick: isQuick, scaleConnections } = values;
-  // The warm-up of ASP.NET alone would take what a quick run may.
-  const usual = isQuick === true ? NAMES.filter((name) => name !== aspnetPeer.name) : NAMES;
-  const chosen = peers ?? (scaleConnections === true ? ['ringback'] : usual);
+  const { ringback, against = [], variant = [] } = values;
+  const chosen = values.peers ?? usualPeers(values);
   const checkout = ringback === undefined ? {} : { checkout: ringback };
   return [
     ...chosen.map((name) => named(name, ringback)),
@@ -157,8 +192,19 @@ function peersOf(values: Values): Peer[] {
       const [name = '', ...args] = splitVariant(text);
       return ringbackPeer({ ...checkout, variant: name, args: args.filter((arg) => arg !== '') });
     }),
-    ...against.map((other) => ringbackPeer({ variant: basename(resolve(other)), checkout: other })),
+    ...against.flatMap((checkout) => {
+      const options = { variant: basename(resolve(checkout)), checkout };
+      if (values.cluster !== true) return ringbackPeer(options);
+      return clusterPeers(options).filter(({ name }) => chosen.some((each) => `${each} ${options.variant}` === name));
+    }),
   ];
+}
+
+function usualPeers({ quick: isQuick, scaleConnections, cluster: isCluster }: Values): readonly string[] {
+  if (isCluster === true) return CLUSTER;
+  if (scaleConnections === true) return ['ringback'];
+  // The warm-up of ASP.NET alone would take what a quick run may.
+  return isQuick === true ? USUAL.filter((name) => name !== aspnetPeer.name) : USUAL;
 }
 
 /** `lean=--lean --port 0` → `lean`, `--lean`, `--port`, `0`. */

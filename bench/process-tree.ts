@@ -6,7 +6,7 @@ const TICKS_PER_SECOND = 100;
 const KB = 1024;
 
 export interface Usage {
-  /** User and system time since the start, in microseconds; to 10 ms exactly. */
+  /** User and system time since the start, also of children that have ended, in microseconds; to 10 ms exactly. */
   readonly cpuUs: number;
   readonly rssBytes: number;
 }
@@ -14,6 +14,7 @@ export interface Usage {
 interface Process {
   readonly pid: number;
   readonly parent: number;
+  /** With those of its children that it has seen end. */
   readonly ticks: number;
 }
 
@@ -44,7 +45,8 @@ function statOf(name: string): Process | undefined {
   // The second field is the program's name, which may hold anything.
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
   if (fields.length < 20) return undefined;
-  return { pid: Number(name), parent: Number(fields[1]), ticks: Number(fields[11]) + Number(fields[12]) };
+  const ticks = fields.slice(11, 15).reduce((sum, field) => sum + Number(field), 0);
+  return { pid: Number(name), parent: Number(fields[1]), ticks };
 }
 
 function residentBytes(pid: number): number {

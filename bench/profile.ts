@@ -2,12 +2,13 @@
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Deployment } from './deployment.ts';
 import { GeneratorProcess } from './generator-process.ts';
 import type { Peer } from './peers/peer.ts';
 import { heaviest, readProfile } from './report/cpu-profile.ts';
 import { writeFiles } from './report/files.ts';
 import { flameGraph } from './report/flame-graph.ts';
-import { ServerProcess } from './server-process.ts';
+import { statementLines } from './report/statement-lines.ts';
 import { measure, warmUp, type Plan } from './visit.ts';
 
 const INTERVAL_US = 500;
@@ -31,7 +32,9 @@ export async function profile(
       const root = readProfile(text, window);
       if (root.value < LEAST_US) continue;
       // CPU.<date>.<time>.<process>.<thread>.<number>.cpuprofile
-      const thread = `${peer.name.replaceAll(/\W+/g, '-')}-thread-${name.split('.')[4] ?? name}`;
+      const [, , , pid = '', number = name] = name.split('.');
+      const server = (peer.servers ?? 1) > 1 ? `-${pid}` : '';
+      const thread = `${peer.name.replaceAll(/\W+/g, '-')}${server}-thread-${number}`;
       files[`${thread}.cpuprofile`] = text;
       files[`${thread}.html`] = await flameGraph(`${thread} under full load`, root);
       const lines = heaviest(root, SHOWN).map((line) => `${(line.share * 100).toFixed(1).padStart(5)} %  ${line.name}`);
@@ -51,20 +54,23 @@ async function load(
 ): Promise<{ fromUs: number; toUs: number }> {
   const { NODE_OPTIONS: before = '' } = process.env;
   const options = `${before} --cpu-prof --cpu-prof-dir=${folder} --cpu-prof-interval=${INTERVAL_US}`;
-  const program = await peer.program();
-  await using server = await ServerProcess.start({ ...program, env: { ...program.env, NODE_OPTIONS: options.trim() } });
+  await using servers = await Deployment.start(peer, { env: { NODE_OPTIONS: options.trim() }, isProfiled: true });
   const window = await (async () => {
-    await using generator = await GeneratorProcess.start(server, { dialect: peer.dialect, graceMs: plan.graceMs });
+    await using generator = await GeneratorProcess.start(servers, { dialect: peer.dialect, graceMs: plan.graceMs });
     const [connections = 1000] = plan.connections;
     say(`${peer.name}: connecting ${connections}`);
     await generator.connect(connections, plan.connectsAtOnce);
     await warmUp(generator, plan);
+    await servers.shared?.statements?.();
     const fromUs = nowUs();
-    const figures = await measure({ server, generator }, { posters: plan.posters, ms: plan.measureMs });
+    const figures = await measure({ servers, generator }, { posters: plan.posters, ms: plan.measureMs });
     say(`${Math.round(figures.rate)}/s, ${figures.cpuPerMessage.toFixed(1)} µs CPU a message, while profiled`);
-    return { fromUs, toUs: nowUs() };
+    const toUs = nowUs();
+    const notes = await servers.shared?.statements?.();
+    if (notes !== undefined) say(statementLines(notes, figures.arrived).join('\n'));
+    return { fromUs, toUs };
   })();
-  await server.stop(); // the profiles are written at an orderly end
+  await servers.stop(); // the profiles are written at an orderly end
   return window;
 }
 

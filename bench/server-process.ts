@@ -9,6 +9,7 @@ import { createInterface } from 'node:readline';
 const START_MS = 60_000;
 const STOP_MS = 20_000;
 const TALK_LENGTH = 4000;
+const LISTENING = /listening on:? http:\/\/127\.0\.0\.1:(\d+)/i;
 
 export interface Program {
   readonly command: string;
@@ -18,6 +19,8 @@ export interface Program {
   readonly folder?: string;
   /** For those that ask for one. */
   readonly apiKey?: string;
+  /** The line by which it says that it is there; its first group, if any, is the port. Default: where it listens. */
+  readonly ready?: RegExp;
 }
 
 /** Servers, with the folders of theirs: never left behind, however this process ends, but for `kill -9`. */
@@ -45,11 +48,11 @@ export class ServerProcess implements AsyncDisposable {
   }
 
   /**
-   * Resolves when it has printed `… listening on http://127.0.0.1:<port>`.
+   * Resolves when it has printed `… listening on http://127.0.0.1:<port>`, or what else the program says then.
    * @throws Error with what it said when it ends or is silent
    */
   static async start(program: Program): Promise<ServerProcess> {
-    const { command, args, env } = program;
+    const { command, args, env, ready = LISTENING } = program;
     const child = spawn(command, args, {
       stdio: ['ignore', 'pipe', 'pipe'],
       env: { ...process.env, NODE_ENV: 'production', ...env },
@@ -61,8 +64,8 @@ export class ServerProcess implements AsyncDisposable {
     const lines = createInterface({ input: child.stdout });
     const port = new Promise<number>((resolve) => {
       lines.on('line', (line) => {
-        const found = /listening on:? http:\/\/127\.0\.0\.1:(\d+)/i.exec(line);
-        if (found !== null) resolve(Number(found[1]));
+        const found = ready.exec(line);
+        if (found !== null) resolve(Number(found[1] ?? 0));
       });
     });
     const end = once(child, 'exit').then(([code]) => {

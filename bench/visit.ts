@@ -3,12 +3,11 @@
  * round.
  */
 import { setTimeout as pause } from 'node:timers/promises';
+import { Deployment, type Reading } from './deployment.ts';
 import type { LoadResult } from './generator/commands.ts';
 import type { Faults } from './generator/ledger.ts';
 import { GeneratorProcess } from './generator-process.ts';
-import type { Peer } from './peers/peer.ts';
-import { usageOf } from './process-tree.ts';
-import { ServerProcess } from './server-process.ts';
+import type { Counts, Peer } from './peers/peer.ts';
 
 const MOST_WARM_UPS = 5;
 
@@ -40,8 +39,14 @@ export interface Plan {
 export interface LoadFigures extends LoadResult {
   /** Messages that arrived, a second. */
   readonly rate: number;
-  /** User and system time of the server's processes, in microseconds. */
+  /** User and system time of the servers' processes, and of what they share, in microseconds. */
   readonly cpuPerMessage: number;
+  /** Of what they share alone, if anything. */
+  readonly sharedCpuPerMessage?: number;
+  /** Of each server alone, where there are several. */
+  readonly cpuPerMessageOfEach?: readonly number[];
+  /** What that has counted meanwhile, for each message. */
+  readonly countsPerMessage: Counts;
 }
 
 export interface Figures {
@@ -51,7 +56,7 @@ export interface Figures {
   readonly connectsPerSecond: number;
   /** Share of the connecting that the generator was waiting. */
   readonly connectWaiting: number;
-  /** Of the server before anything connected. */
+  /** Of the servers before anything connected. */
   readonly startRssBytes: number;
   /** From the plan's `memoryFrom` to this many; only of the largest. */
   readonly bytesPerConnection?: number;
@@ -76,20 +81,20 @@ export interface Visit {
  */
 export async function pay(visit: Visit, plan: Plan, say: (what: string) => void): Promise<Figures> {
   const { peer, connections, round } = visit;
-  await using server = await ServerProcess.start(await peer.program());
-  await using generator = await GeneratorProcess.start(server, { dialect: peer.dialect, graceMs: plan.graceMs });
+  await using servers = await Deployment.start(peer);
+  await using generator = await GeneratorProcess.start(servers, { dialect: peer.dialect, graceMs: plan.graceMs });
   await pause(plan.settleMs);
-  const startRssBytes = usageOf(server.pid).rssBytes;
+  const startRssBytes = (await servers.read()).servers.rssBytes;
   say(`connecting ${connections}`);
-  const connecting = await connect({ server, generator }, connections, plan);
+  const connecting = await connect({ servers, generator }, connections, plan);
   await warmUp(generator, plan);
   say('full load');
-  const max = await measure({ server, generator }, { posters: plan.posters, ms: plan.measureMs });
+  const max = await measure({ servers, generator }, { posters: plan.posters, ms: plan.measureMs });
   const at: Record<string, LoadFigures> = {};
   for (const rate of plan.rates) {
     say(`${rate}/s`);
     await generator.load({ posters: plan.posters, ms: plan.warmUpRateMs, rate });
-    at[rate] = await measure({ server, generator }, { posters: plan.posters, ms: plan.measureMs, rate });
+    at[rate] = await measure({ servers, generator }, { posters: plan.posters, ms: plan.measureMs, rate });
   }
   return { peer: peer.name, connections, round, startRssBytes, ...connecting, max, at, ...(await generator.count()) };
 }
@@ -103,32 +108,53 @@ export async function warmUp(generator: GeneratorProcess, plan: Plan): Promise<v
 }
 
 interface Both {
-  readonly server: ServerProcess;
+  readonly servers: Deployment;
   readonly generator: GeneratorProcess;
 }
 
 type Connecting = Pick<Figures, 'connectsPerSecond' | 'connectWaiting' | 'bytesPerConnection'>;
 
 /** The first of them, which warm the server up, are not measured. */
-async function connect({ server, generator }: Both, connections: number, plan: Plan): Promise<Connecting> {
+async function connect({ servers, generator }: Both, connections: number, plan: Plan): Promise<Connecting> {
   const { memoryFrom } = plan;
   const first = memoryFrom < connections ? memoryFrom : Math.ceil(connections / 5);
   await generator.connect(first, plan.connectsAtOnce);
   await pause(plan.settleMs);
-  const before = usageOf(server.pid).rssBytes;
+  const before = (await servers.read()).servers.rssBytes;
   const { ms, waiting } = await generator.connect(connections - first, plan.connectsAtOnce);
   await pause(plan.settleMs);
   const rates = { connectsPerSecond: ((connections - first) / ms) * 1000, connectWaiting: waiting };
   if (first !== memoryFrom || connections !== Math.max(...plan.connections)) return rates;
-  return { ...rates, bytesPerConnection: (usageOf(server.pid).rssBytes - before) / (connections - first) };
+  return { ...rates, bytesPerConnection: ((await servers.read()).servers.rssBytes - before) / (connections - first) };
 }
 
 export async function measure(
-  { server, generator }: Both,
+  { servers, generator }: Both,
   load: { readonly posters: number; readonly ms: number; readonly rate?: number },
 ): Promise<LoadFigures> {
-  const before = usageOf(server.pid).cpuUs;
+  const before = await servers.read();
   const result = await generator.load(load);
-  const cpuUs = usageOf(server.pid).cpuUs - before;
-  return { ...result, rate: (result.messages / result.ms) * 1000, cpuPerMessage: cpuUs / result.arrived };
+  return { ...result, rate: (result.messages / result.ms) * 1000, ...costs(before, await servers.read(), result.arrived) };
+}
+
+type Costs = Pick<LoadFigures, 'cpuPerMessage' | 'cpuPerMessageOfEach' | 'sharedCpuPerMessage' | 'countsPerMessage'>;
+
+function costs(before: Reading, after: Reading, messages: number): Costs {
+  const own = (after.servers.cpuUs - before.servers.cpuUs) / messages;
+  const shared = ((after.shared?.cpuUs ?? 0) - (before.shared?.cpuUs ?? 0)) / messages;
+  const each = after.cpuUsOfEach.map((cpuUs, index) => (cpuUs - (before.cpuUsOfEach[index] ?? 0)) / messages);
+  return {
+    cpuPerMessage: own + shared,
+    ...(after.shared === undefined ? {} : { sharedCpuPerMessage: shared }),
+    ...(each.length > 1 ? { cpuPerMessageOfEach: each } : {}),
+    countsPerMessage: shareOf(before.counts, after.counts, messages),
+  };
+}
+
+function shareOf(before: Counts, after: Counts, messages: number): Counts {
+  const share = (name: keyof Counts): Counts => {
+    const [first, last] = [before[name], after[name]];
+    return first === undefined || last === undefined ? {} : { [name]: (last - first) / messages };
+  };
+  return { ...share('commits'), ...share('logBytes'), ...share('commands') };
 }

@@ -14,6 +14,6 @@ export function aspnetDialect(): Dialect {
     ack: ackInvocation,
     post: (id) => ({ path: `/send/${id}`, headers: ['Content-Type: application/json'] }),
     keepAlive: PING_FRAME,
-    countAcks: (_ids, http) => countOf(http),
+    countAcks: (_ids, https) => countOf(https),
   };
 }

@@ -35,15 +35,17 @@ export interface Dialect {
   readonly keepAlive: Buffer | undefined;
   /** A page has left for good; says so where servers want to know. */
   end?(id: string, http: HttpConnection): Promise<void>;
-  /** How many messages the server knows to be answered. */
-  countAcks(ids: readonly string[], http: HttpConnection): Promise<number>;
+  /** How many messages the servers know to be answered. @param https a connection to each of them */
+  countAcks(ids: readonly string[], https: readonly HttpConnection[]): Promise<number>;
 }
 
-export interface Target {
-  readonly port: number;
+export interface Credentials {
   /** Only for who asks for one. */
   readonly apiKey: string;
 }
+
+/** What every page says that it comes from, whichever server it connects to. */
+export const ORIGIN = 'http://pages.test';
 
 /** A request of the set-up, with an optional JSON body. */
 export function request(line: string, headers: readonly string[] = [], body = ''): string {
@@ -61,9 +63,13 @@ export function plainId(index: number): string {
   return `page_${String(index).padStart(21, '0')}`;
 }
 
-/** Asks one of the peers' minimal servers how many answers of browsers it has read. */
-export async function countOf(http: HttpConnection): Promise<number> {
-  const { status, body } = await http.exchange(request('GET /acks'));
-  if (status !== 200) throw new Error(`expected 200 for GET /acks, got ${status}`);
-  return Number(body);
+/** Asks the peers' minimal servers how many answers of browsers they have read. */
+export async function countOf(https: readonly HttpConnection[]): Promise<number> {
+  let count = 0;
+  for (const http of https) {
+    const { status, body } = await http.exchange(request('GET /acks'));
+    if (status !== 200) throw new Error(`expected 200 for GET /acks, got ${status}`);
+    count += Number(body);
+  }
+  return count;
 }

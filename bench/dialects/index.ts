@@ -1,6 +1,6 @@
 /** The dialects by name. */
 import { aspnetDialect } from './aspnet.ts';
-import type { Dialect, Target } from './dialect.ts';
+import type { Credentials, Dialect } from './dialect.ts';
 import { ringbackDialect } from './ringback.ts';
 import { socketIoDialect } from './socket-io.ts';
 import { wsDialect } from './ws.ts';
@@ -10,6 +10,6 @@ export const dialects = {
   ws: wsDialect,
   'socket.io': socketIoDialect,
   aspnet: aspnetDialect,
-} as const satisfies Record<string, (target: Target) => Dialect>;
+} as const satisfies Record<string, (credentials: Credentials) => Dialect>;
 
 export type DialectName = keyof typeof dialects;

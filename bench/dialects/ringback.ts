@@ -5,34 +5,33 @@
 import { readDigits } from '../generator/body.ts';
 import type { HttpConnection } from '../generator/http-connection.ts';
 import type { Lent } from '../generator/web-socket.ts';
-import { request, type Dialect, type Page, type Place, type Target } from './dialect.ts';
+import { ORIGIN, request, type Credentials, type Dialect, type Page, type Place } from './dialect.ts';
 import { ackInvocation, HANDSHAKE, negotiate, PING_FRAME, recordReader, textAt } from './signalr.ts';
 
 const SEQUENCE = Buffer.from('"sequence":');
 const CAUGHT_UP = 'c'.charCodeAt(0);
 const MESSAGE = 'm'.charCodeAt(0);
 
-export function ringbackDialect({ port, apiKey }: Target): Dialect {
+export function ringbackDialect({ apiKey }: Credentials): Dialect {
   const json = ['Content-Type: application/json', `Authorization: Bearer ${apiKey}`];
-  const origin = `Origin: http://127.0.0.1:${port}`;
   return {
-    open: (_index, http) => open(http, json, origin),
+    open: (_index, http) => open(http, json),
     greet: (page) => page.write(HANDSHAKE),
     read: recordReader({ handshake: () => undefined, invocation: read }),
     ack: ackInvocation,
     post: (id) => ({ path: `/v1/transactions/${id}/messages`, headers: json }),
     keepAlive: PING_FRAME,
     end: (id, http) => settle(id, json, http),
-    countAcks: (ids, http) => countAcked(ids, json, http),
+    countAcks: (ids, [http]) => (http === undefined ? Promise.resolve(0) : countAcked(ids, json, http)),
   };
 }
 
-async function open(http: HttpConnection, json: readonly string[], origin: string): Promise<Place> {
+async function open(http: HttpConnection, json: readonly string[]): Promise<Place> {
   const { status, body } = await http.exchange(request('POST /v1/transactions', json, '{}'));
   if (status !== 201) throw new Error(`expected 201 for a transaction, got ${status}: ${body.slice(0, 200)}`);
   const opened: unknown = JSON.parse(body);
   const bearer = `Authorization: Bearer ${textAt(opened, 'accessToken')}`;
-  const { connectionToken, accessToken = '' } = await negotiate(http, [bearer, origin]);
+  const { connectionToken, accessToken = '' } = await negotiate(http, [bearer, `Origin: ${ORIGIN}`]);
   return { id: textAt(opened, 'id'), path: `/hub?id=${connectionToken}&access_token=${encodeURIComponent(accessToken)}` };
 }
 
@@ -49,7 +48,7 @@ function read(page: Page, record: Lent, name: number): void {
   else throw new Error(`unexpected invocation ${bytes.toString('latin1', start, start + 80)}`);
 }
 
-/** By the receipts, which are what the sender of a message relies on. Flushed by the asking. */
+/** By the receipts, which are what the sender of a message relies on. Flushed by the asking, where the one that is asked has the page. */
 async function countAcked(ids: readonly string[], json: readonly string[], http: HttpConnection): Promise<number> {
   let acked = 0;
   for (const id of ids) {

@@ -19,7 +19,7 @@ export function socketIoDialect(): Dialect {
     ack: cachedFrames((sequence) => textFrame(`42["ack",${sequence}]`)),
     post: (id) => ({ path: `/send/${id}`, headers: ['Content-Type: application/json'] }),
     keepAlive: undefined, // here the server asks, and the page answers
-    countAcks: (_ids, http) => countOf(http),
+    countAcks: (_ids, https) => countOf(https),
   };
 }
 

@@ -10,6 +10,6 @@ export function wsDialect(): Dialect {
     ack: cachedFrames((sequence) => textFrame(`{"ack":${sequence}}`)),
     post: (id) => ({ path: `/send/${id}`, headers: ['Content-Type: application/json'] }),
     keepAlive: undefined,
-    countAcks: (_ids, http) => countOf(http),
+    countAcks: (_ids, https) => countOf(https),
   };
 }

@@ -8,7 +8,9 @@ export const commandSchema = z.discriminatedUnion('do', [
   z.object({
     do: z.literal('meet'),
     dialect: z.custom<DialectName>((name) => typeof name === 'string' && Object.hasOwn(dialects, name)),
-    port: z.int(),
+    ports: z.array(z.int()).min(1),
+    postPorts: z.array(z.int()).min(1),
+    isElsewhere: z.boolean(),
     apiKey: z.string(),
     graceMs: positive,
   }),
@@ -24,7 +26,8 @@ export const commandSchema = z.discriminatedUnion('do', [
 ]);
 
 /**
- * `graceMs`: how long what is under way at the end of a load may take, and the server to count the last answers. Without a rate
+ * `ports`: of servers among which pages and their requests are spread evenly; `postPorts`: posters, in the same order if both are. `isElsewhere`: a message is posted only at another
+ * one than its page is connected to. `graceMs`: how long what is under way at the end of a load may take, and the server to count the last answers. Without a rate
  * a load is closed: as fast as it goes. `churn`: connects and disconnects a second meanwhile.
  */
 export type Command = z.infer<typeof commandSchema>;

@@ -15,9 +15,12 @@ const SLICE_MS = 100;
 const SLICES = KEEP_ALIVE_MS / SLICE_MS;
 /** Longer than any message is under way. */
 const LEAVING_MS = 5000;
+/** Of finding one among several servers, by chance. */
+const MOST_TRIES = 1000;
 
 export interface CrowdOptions {
-  readonly port: number;
+  /** Of each server. */
+  readonly ports: readonly number[];
   readonly dialect: Dialect;
   readonly ledger: Ledger;
   /** A first and right arrival. Called before the browser answers; `dueAt` is when its POST should have been sent. */
@@ -64,9 +67,13 @@ export class Crowd {
     return this.#ids[index] ?? '';
   }
 
-  /** The index of one of those that are there, at random. */
-  pick(): number {
-    return this.#present[Math.floor(Math.random() * this.#present.length)] ?? 0;
+  /** The index of one of those that are there, at random. @param notAt the server that it must not be connected to */
+  pick(notAt?: number): number {
+    for (let tries = 0; tries < MOST_TRIES; tries += 1) {
+      const index = this.#present[Math.floor(Math.random() * this.#present.length)] ?? 0;
+      if (notAt === undefined || index % this.#options.ports.length !== notAt) return index;
+    }
+    throw new Error(`expected a page that is not connected to server ${notAt}`);
   }
 
   /** One of them is sent nothing from now on, and leaves when what is under way to it will have come. */
@@ -84,9 +91,10 @@ export class Crowd {
   /** Resolves when this many more are connected and ready. */
   async connect(count: number, atOnce: number): Promise<void> {
     let left = count;
-    const lane = async (): Promise<void> => {
-      // Each page's requests come over a connection that is there already, as behind a proxy.
-      const http = new HttpConnection(this.#options.port, this.#options.onFailure);
+    const { ports, onFailure } = this.#options;
+    const lane = async (_: unknown, number: number): Promise<void> => {
+      // Each page's requests come over a connection that is there already, as behind a proxy; of several servers to any.
+      const http = new HttpConnection(portOf(ports, number), onFailure);
       while (left-- > 0) await this.#open(this.#nextIndex++, http);
       http.close();
     };
@@ -108,8 +116,8 @@ export class Crowd {
   }
 
   async #end(id: string): Promise<void> {
-    const { dialect, port, onFailure } = this.#options;
-    const http = new HttpConnection(port, onFailure);
+    const { dialect, ports, onFailure } = this.#options;
+    const http = new HttpConnection(portOf(ports, 0), onFailure);
     await dialect.end?.(id, http);
     http.close();
   }
@@ -124,6 +132,11 @@ export class Crowd {
         this.#browsers[index]?.say(keepAlive);
     }
   }
+}
+
+/** The server of the page with this index, or of the connection with this number. */
+export function portOf(ports: readonly number[], index: number): number {
+  return ports[index % ports.length] ?? 0;
 }
 
 interface BrowserOptions {
@@ -146,7 +159,7 @@ class Browser implements Page {
     this.#crowd = crowd;
     this.#onReady = onReady;
     this.#socket = new WebSocketConnection({
-      port: crowd.port,
+      port: portOf(crowd.ports, index),
       path: place.path,
       localAddress: `127.0.0.${1 + Math.floor(index / PER_ADDRESS)}`,
       onOpen: () => crowd.dialect.greet(this),

@@ -3,7 +3,7 @@
  * are due at fixed times, whatever became of those before; latency counts from when a message was due.
  */
 import type { Dialect } from '../dialects/dialect.ts';
-import type { Crowd } from './crowd.ts';
+import { portOf, type Crowd } from './crowd.ts';
 import type { Ledger } from './ledger.ts';
 import { Metronome } from './metronome.ts';
 import { Poster } from './poster.ts';
@@ -12,7 +12,10 @@ import { Poster } from './poster.ts';
 export const RUN_UP_MS = 150;
 
 export interface Field {
-  readonly port: number;
+  /** Of each server that is posted to; the nth poster is connected to the nth of them, and round again. */
+  readonly ports: readonly number[];
+  /** A message is posted only at another server than its page is connected to. */
+  readonly isElsewhere: boolean;
   readonly dialect: Dialect;
   readonly crowd: Crowd;
   readonly ledger: Ledger;
@@ -39,7 +42,7 @@ class Posters {
 
   constructor(field: Field, count: number, onAnswer: (poster: Poster) => void) {
     this.#field = field;
-    const { port, dialect, crowd, ledger } = field;
+    const { ports, dialect, crowd, ledger } = field;
     const { promise, reject } = Promise.withResolvers<never>();
     promise.catch(() => undefined);
     this.failure = promise;
@@ -49,13 +52,21 @@ class Posters {
     };
     this.all = Array.from(
       { length: count },
-      () => new Poster({ port, dialect, sampleId: crowd.idOf(0), onAnswer: whenAnswered, onGone: reject }),
+      (_, number) =>
+        new Poster({
+          server: number % ports.length,
+          port: portOf(ports, number),
+          dialect,
+          sampleId: crowd.idOf(0),
+          onAnswer: whenAnswered,
+          onGone: reject,
+        }),
     );
   }
 
   send(poster: Poster, dueAt: number): void {
-    const { crowd, ledger } = this.#field;
-    const index = crowd.pick();
+    const { crowd, ledger, isElsewhere } = this.#field;
+    const index = isElsewhere ? crowd.pick(poster.server) : crowd.pick();
     poster.post(crowd.idOf(index), ledger.begin(index, dueAt));
   }
 

@@ -14,7 +14,9 @@ type Asked<Name extends Command['do']> = Extract<Command, { do: Name }>;
 const COUNT_EVERY_MS = 50;
 
 class Generator {
-  readonly #port: number;
+  readonly #ports: readonly number[];
+  readonly #postPorts: readonly number[];
+  readonly #isElsewhere: boolean;
   readonly #graceMs: number;
   readonly #dialect: Dialect;
   readonly #ledger = new Ledger();
@@ -23,12 +25,14 @@ class Generator {
   #latency = microseconds();
   #lateness = microseconds();
 
-  constructor({ dialect, port, apiKey, graceMs }: Asked<'meet'>) {
-    this.#port = port;
+  constructor({ dialect, ports, postPorts, isElsewhere, apiKey, graceMs }: Asked<'meet'>) {
+    this.#ports = ports;
+    this.#postPorts = postPorts;
+    this.#isElsewhere = isElsewhere;
     this.#graceMs = graceMs;
-    this.#dialect = dialects[dialect]({ port, apiKey });
+    this.#dialect = dialects[dialect]({ apiKey });
     this.#crowd = new Crowd({
-      port,
+      ports,
       dialect: this.#dialect,
       ledger: this.#ledger,
       onArrival: (dueAt) => record(this.#latency, performance.now() - dueAt),
@@ -50,7 +54,8 @@ class Generator {
     const field = {
       crowd: this.#crowd,
       ledger: this.#ledger,
-      port: this.#port,
+      ports: this.#postPorts,
+      isElsewhere: this.#isElsewhere,
       dialect: this.#dialect,
       graceMs: this.#graceMs,
       onLate: (late: number) => record(this.#lateness, late),
@@ -81,17 +86,17 @@ class Generator {
     };
   }
 
-  /** The server reads the last answers a little after they were sent. */
+  /** The servers read the last answers a little after they were sent. */
   async count(): Promise<CountResult> {
-    const http = new HttpConnection(this.#port, fail);
+    const https = [...new Set([...this.#ports, ...this.#postPorts])].map((port) => new HttpConnection(port, fail));
     const until = performance.now() + this.#graceMs;
     const { answered } = this.#crowd;
-    let counted = await this.#dialect.countAcks(this.#crowd.ids, http);
+    let counted = await this.#dialect.countAcks(this.#crowd.ids, https);
     while (counted < answered && performance.now() < until) {
       await pause(COUNT_EVERY_MS);
-      counted = await this.#dialect.countAcks(this.#crowd.ids, http);
+      counted = await this.#dialect.countAcks(this.#crowd.ids, https);
     }
-    http.close();
+    for (const http of https) http.close();
     return { faults: this.#ledger.faults, answered, counted };
   }
 }

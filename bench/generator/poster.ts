@@ -6,6 +6,8 @@ import { HttpConnection } from './http-connection.ts';
 const ACCEPTED = 202;
 
 export interface PosterOptions {
+  /** Which of the servers it is connected to. */
+  readonly server: number;
   readonly port: number;
   readonly dialect: Dialect;
   /** Any id of the peer; all are equally long. */
@@ -20,10 +22,12 @@ export class Poster {
   readonly #idAt: number;
   readonly #numberAt: number;
   readonly #onAnswer: (status: number) => void;
+  readonly server: number;
   /** Of the message that it has sent last. */
   number = 0;
 
-  constructor({ port, dialect, sampleId, onAnswer, onGone }: PosterOptions) {
+  constructor({ server, port, dialect, sampleId, onAnswer, onGone }: PosterOptions) {
+    this.server = server;
     const { path, headers } = dialect.post(sampleId);
     const head = [`POST ${path} HTTP/1.1`, `Host: 127.0.0.1:${port}`, ...headers, `Content-Length: ${BODY_BYTES}`, '\r\n'].join(
       '\r\n',

@@ -3,6 +3,7 @@
  * where they lie, in one buffer that all connections share. Knows no protocol above WebSocket.
  */
 import { connect, type Socket } from 'node:net';
+import { ORIGIN } from '../dialects/dialect.ts';
 
 export interface WebSocketOptions {
   readonly port: number;
@@ -136,7 +137,7 @@ function upgradeRequest(port: number, path: string): string {
   return [
     `GET ${path} HTTP/1.1`,
     `Host: 127.0.0.1:${port}`,
-    `Origin: http://127.0.0.1:${port}`,
+    `Origin: ${ORIGIN}`,
     'Upgrade: websocket',
     'Connection: Upgrade',
     'Sec-WebSocket-Version: 13',

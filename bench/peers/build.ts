@@ -6,7 +6,7 @@ import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
-import { copyFile, mkdir, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
+import { copyFile, cp, mkdir, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { PeerMissing } from './peer.ts';
 
@@ -40,6 +40,7 @@ async function hashOf(checkout: string): Promise<string> {
 async function compile(checkout: string, out: string): Promise<void> {
   await mkdir(out, { recursive: true });
   await copyFile(join(checkout, 'package.json'), join(out, 'package.json'));
+  await copyMigrations(checkout, out);
   const tsc = join(checkout, 'node_modules', 'typescript', 'bin', 'tsc');
   const args = [tsc, '-p', join(checkout, 'tsconfig.build.json'), '--outDir', join(out, 'dist')];
   const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
@@ -51,6 +52,13 @@ async function compile(checkout: string, out: string): Promise<void> {
   if (!existsSync(join(out, 'dist', 'cli', 'main.js')))
     throw new PeerMissing(`${checkout} cannot be built: ${talk.slice(0, 1000)}`);
   process.stderr.write(`${checkout} has type errors; measured as it is: ${talk.split('\n')[0]}\n`);
+}
+
+/** Which the program reads as they are; older checkouts have none. */
+async function copyMigrations(checkout: string, out: string): Promise<void> {
+  const folder = join('postgres', 'migrations');
+  const source = join(checkout, 'src', folder);
+  if (existsSync(source)) await cp(source, join(out, 'dist', folder), { recursive: true });
 }
 
 async function removeOld(builds: string): Promise<void> {

@@ -5,13 +5,13 @@ import type { Results } from './markdown.ts';
 import { markdownReport } from './markdown.ts';
 import { resultsChart } from './results-chart.ts';
 
-/** Writes `results.json`, `results.svg` and `results.md`; returns their paths. */
-export async function writeResults(results: Results, folder: string): Promise<string[]> {
+/** Writes `<name>.json`, `<name>.svg` and `<name>.md`; returns their paths. */
+export async function writeResults(results: Results, folder: string, name = 'results'): Promise<string[]> {
   const { plan } = results;
   return writeFiles(folder, {
-    'results.json': `${JSON.stringify(results, undefined, 2)}\n`,
-    'results.svg': resultsChart(results, plan.rates),
-    'results.md': markdownReport(results),
+    [`${name}.json`]: `${JSON.stringify(results, undefined, 2)}\n`,
+    [`${name}.svg`]: resultsChart(results, plan.rates),
+    [`${name}.md`]: markdownReport(results),
   });
 }
 

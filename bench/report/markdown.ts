@@ -13,13 +13,17 @@ export interface Results extends Run {
 export function markdownReport(results: Results): string {
   const { machine, plan, peers, missing } = results;
   const facts = [
-    `- ${machine.cpus}, ${machine.memoryGb} GB, ${machine.system}, Node ${machine.node}, ${machine.at.slice(0, 10)}`,
+    machineLine(machine),
     `- ${plan.rounds} round(s); each load measured for ${plan.measureMs / 1000} s, after ${plan.warmUpMs / 1000} s of full load`,
     ...peers.map(({ name, title }) => `- ${name}: ${title}`),
     ...missing.map(({ peer, why }) => `- ${peer}: not measured, ${why}`),
   ];
   const tables = tablesOf(results, plan).map(({ title, lines }) => `### ${title}\n${markdownTable(lines)}`);
   return `${[facts.join('\n'), ...tables].join('\n\n')}\n`;
+}
+
+export function machineLine({ cpus, memoryGb, system, node, at }: Machine): string {
+  return `- ${cpus}, ${memoryGb} GB, ${system}, Node ${node}, ${at.slice(0, 10)}`;
 }
 
 /** @param lines the first is the head */

@@ -2,7 +2,7 @@
  * What a run amounts to: for each figure of each peer the median of the rounds and their spread, and the ratios between peers.
  * Knows no terminal and no file.
  */
-import type { Figures } from '../visit.ts';
+import type { Figures, LoadFigures } from '../visit.ts';
 
 export interface Spread {
   readonly median: number;
@@ -27,6 +27,8 @@ export interface Figure {
   readonly digits: number;
   /** Whether more is better; undefined: neither. */
   readonly more?: boolean;
+  /** Only of peers whose servers share something. */
+  readonly isOfShared?: boolean;
   read(row: Figures): number | undefined;
 }
 
@@ -37,6 +39,7 @@ export function figuresOf(rates: readonly number[]): Figure[] {
   return [
     { name: 'max rate', unit: '/s', digits: 0, more: true, read: ({ max }) => max.rate },
     { name: 'CPU at max', unit: 'µs/message', digits: 1, more: false, read: ({ max }) => max.cpuPerMessage },
+    ...sharedFigures('at max', ({ max }) => max),
     ...rates.flatMap((rate) => openFigures(rate)),
     { name: 'connects', unit: '/s', digits: 0, more: true, read: (row) => row.connectsPerSecond },
     { name: 'memory', unit: 'KB/idle connection', digits: 1, more: false, read: (row) => inKb(row.bytesPerConnection) },
@@ -54,6 +57,24 @@ function openFigures(rate: number): Figure[] {
     { name: `p99 ${at}`, unit: 'ms', digits: 2, more: false, read: (row) => row.at[rate]?.p99 },
     { name: `p99.9 ${at}`, unit: 'ms', digits: 2, more: false, read: (row) => row.at[rate]?.p999 },
     { name: `CPU ${at}`, unit: 'µs/message', digits: 1, more: false, read: (row) => row.at[rate]?.cpuPerMessage },
+    ...sharedFigures(at, (row) => row.at[rate]),
+  ];
+}
+
+/** What of it is the database's or the broker's, and what that has counted. */
+function sharedFigures(when: string, loadOf: (row: Figures) => LoadFigures | undefined): Figure[] {
+  const isOfShared = true;
+  return [
+    {
+      name: `CPU ${when}, of it PostgreSQL or Redis`,
+      unit: 'µs/message',
+      digits: 1,
+      isOfShared,
+      read: (row) => loadOf(row)?.sharedCpuPerMessage,
+    },
+    { name: `commits ${when}`, unit: '/message', digits: 3, isOfShared, read: (row) => loadOf(row)?.countsPerMessage.commits },
+    { name: `log ${when}`, unit: 'bytes/message', digits: 0, isOfShared, read: (row) => loadOf(row)?.countsPerMessage.logBytes },
+    { name: `commands ${when}`, unit: '/message', digits: 2, isOfShared, read: (row) => loadOf(row)?.countsPerMessage.commands },
   ];
 }
 

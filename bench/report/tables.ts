@@ -1,15 +1,13 @@
 /** The tables of a run, as lines of cells; a terminal and a page show the same ones. The first line is the head. */
 import type { Figures, Plan } from '../visit.ts';
 import type { Run } from '../rounds.ts';
+import { pairsOf, type Compared } from './pairs.ts';
 import { differenceOf, figuresOf, ratioOf, summarize, type Figure, type Row, type Spread } from './summary.ts';
 
 export interface Table {
   readonly title: string;
   readonly lines: readonly (readonly string[])[];
 }
-
-/** Whom the run is about: ratios are of its figures. */
-const OURS = 'ringback';
 
 /** A table of figures and one of ratios for each number of connections; of a single peer one table of all numbers. */
 export function tablesOf(run: Run, plan: Plan): Table[] {
@@ -27,8 +25,8 @@ export function tablesOf(run: Run, plan: Plan): Table[] {
         these.map(({ peer }) => peer),
       ),
     };
-    const ratios = ratioLines(run.figures, plan, { connections, peers: these.map(({ peer }) => peer) });
-    return ratios.length < 2 ? [figures] : [figures, { title: `${title}: ${OURS} beside the others`, lines: ratios }];
+    const ratios = ratioLines(run.figures, plan, { connections, compared: pairsOf(these.map(({ peer }) => peer)) });
+    return ratios.length < 2 ? [figures] : [figures, { title: `${title}: ringback beside the others`, lines: ratios }];
   });
 }
 
@@ -61,13 +59,11 @@ function figureLines(rows: readonly Row[], { rates }: Plan, heads: readonly stri
 function ratioLines(
   all: readonly Figures[],
   { rates }: Plan,
-  { connections, peers }: { connections: number; peers: readonly string[] },
+  { connections, compared }: { connections: number; compared: Compared },
 ): string[][] {
-  const others = peers.filter((name) => name !== OURS);
-  if (others.length === peers.length) return [];
   const figures = figuresOf(rates).filter(({ more }) => more !== undefined);
   const lines = figures.flatMap((figure) => {
-    const pairs = others.map((to) => ({ connections, of: OURS, to }));
+    const pairs = compared.pairs.map((pair) => ({ connections, ...pair }));
     const ratios = [`${figure.name}, ratio`, ...pairs.map((pair) => shownSpread(ratioOf(all, figure, pair), 2))];
     if (figure.unit !== 'ms') return [ratios];
     return [
@@ -75,7 +71,10 @@ function ratioLines(
       [`${figure.name}, difference in ms`, ...pairs.map((pair) => shownSpread(differenceOf(all, figure, pair), 2))],
     ];
   });
-  return [[`${OURS} ÷ or − …`, ...others], ...lines.filter(([, ...cells]) => cells.some((cell) => cell !== ''))];
+  return [
+    [compared.head, ...compared.pairs.map(({ head }) => head)],
+    ...lines.filter(([, ...cells]) => cells.some((cell) => cell !== '')),
+  ];
 }
 
 function shown({ digits }: Figure, spread: Spread | undefined): string {

@@ -5,12 +5,12 @@
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Deployment } from '../deployment.ts';
 import { GeneratorProcess } from '../generator-process.ts';
 import { machine } from '../machine.ts';
 import type { Peer } from '../peers/peer.ts';
 import { lineChart } from '../report/chart.ts';
 import { writeFiles } from '../report/files.ts';
-import { ServerProcess } from '../server-process.ts';
 import { measure, warmUp, type LoadFigures, type Plan } from '../visit.ts';
 import type { CountResult } from '../generator/commands.ts';
 import { judge } from './judge.ts';
@@ -66,20 +66,19 @@ async function run(
   const { NODE_OPTIONS: before = '' } = process.env;
   const preload = `--import=${new URL('watch.ts', import.meta.url).href}`;
   const env = { NODE_OPTIONS: `${before} --disable-warning=ExperimentalWarning ${preload}`.trim(), [FOLDER_VARIABLE]: folder };
-  const program = await peer.program();
-  await using server = await ServerProcess.start({ ...program, env: { ...program.env, ...env } });
-  await using generator = await GeneratorProcess.start(server, { dialect: peer.dialect, graceMs: plan.graceMs });
+  await using servers = await Deployment.start(peer, { env });
+  await using generator = await GeneratorProcess.start(servers, { dialect: peer.dialect, graceMs: plan.graceMs });
   const [connections = 1000] = plan.connections;
   say(`connecting ${connections}`);
   await generator.connect(connections, plan.connectsAtOnce);
   await warmUp(generator, plan);
-  const max = await measure({ server, generator }, { posters: plan.posters, ms: plan.measureMs });
+  const max = await measure({ servers, generator }, { posters: plan.posters, ms: plan.measureMs });
   const rate = Math.max(1, Math.round(max.rate * SHARE_OF_MAX));
   say(`full load is ${Math.round(max.rate)}/s; now ${rate}/s for ${minutes} min, ${churn} pages a second come and go`);
   const begun = Date.now();
   const telling = setInterval(() => void tell(folder, begun, say), TELL_EVERY_MS);
   const steadyLoad = { posters: plan.posters, ms: minutes * MINUTE_MS, rate, churn };
-  const load = await measure({ server, generator }, steadyLoad).finally(() => clearInterval(telling));
+  const load = await measure({ servers, generator }, steadyLoad).finally(() => clearInterval(telling));
   const samples = (await samplesIn(folder)).filter(({ at }) => at > begun && at < begun + steadyLoad.ms);
   return { max, load, count: await generator.count(), samples };
 }
