@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { promisify } from 'node:util';
 import { API_KEY } from '../fixtures/back-end.ts';
+import { freePort } from '../fixtures/free-port.ts';
 import { request, type Answer } from '../fixtures/http-api.ts';
 import { Page } from '../fixtures/page.ts';
 import { ServerProcess, temporaryFolder } from '../fixtures/server.ts';
@@ -165,16 +166,6 @@ class Run {
     await this.refused('GET', `/hub?id=${bad}&access_token=${accessToken}`, { bearer: accessToken });
     await this.refused('GET', `/${bad}?q=${query}`, { bearer: accessToken, headers: { 'x-test': header } });
   }
-}
-
-async function freePort(): Promise<number> {
-  const { createServer } = await import('node:net');
-  const probe = createServer().listen(0, '127.0.0.1');
-  await new Promise((resolve) => probe.once('listening', resolve));
-  const address = probe.address();
-  await new Promise((resolve) => probe.close(resolve));
-  assert.ok(typeof address === 'object' && address !== null);
-  return address.port;
 }
 
 test('no secret and no payload of a run is in logs, metrics or refusals, no secret is in the store, and nothing is left of what is forgotten', async () => {

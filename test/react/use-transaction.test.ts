@@ -5,10 +5,10 @@ import type { Page } from 'playwright-core';
 import { createElement } from 'react';
 import { renderToString } from 'react-dom/server';
 import type { WireOpened } from '../../src/index.ts';
-import { inBrowser, testBrowser } from '../fixtures/browser.ts';
+import { inBrowser, testBrowser } from '../fixtures/browser/browser.ts';
 import { eventually } from '../fixtures/eventually.ts';
 import { View, type ViewProps } from './page/view.ts';
-import { bundle } from '../fixtures/bundle.ts';
+import { bundle } from '../fixtures/browser/bundle.ts';
 import { SCENE, startSite, type Site } from './site.ts';
 
 const browser = testBrowser();
