@@ -12,6 +12,8 @@ import { WriteBehind } from './write-behind.ts';
 const MARK_DELAY_MS = 25;
 /** Marks held while the store cannot write; beyond it acks are refused, so that an outage costs bounded memory. */
 const MAX_PENDING_MARKS = 200_000;
+/** In one call: what the store does for one grows faster than their number, and a call that is too long fails each time. */
+const MOST_MARKS = 512;
 
 /** Told where the receipt of a transaction stands after marks of it were committed. */
 export type PositionListener = (position: MarkedPosition) => void;
@@ -104,7 +106,7 @@ export class Receipts implements AsyncDisposable {
 
   #noteOrRefuse(transactionId: string, mark: Mark): void {
     if (this.#pendingMarks >= MAX_PENDING_MARKS) throw new RingbackError('store_unavailable');
-    this.#note(transactionId, mark);
+    if (!isSaid(mark, this.#pending.get(transactionId)?.at(-1))) this.#note(transactionId, mark);
     // Somebody waits for exactly this, so it does not wait for company.
     if (this.#listeners.has(transactionId)) this.#writer.flush(transactionId).catch(() => undefined);
   }
@@ -122,14 +124,19 @@ export class Receipts implements AsyncDisposable {
     if (marks === undefined) return;
     this.#pending.delete(transactionId);
     this.#writing.add(transactionId);
+    let written = 0;
     try {
-      const position = await this.#store.mark({ transactionId, marks });
-      this.#pendingMarks -= marks.length;
-      this.#tell(transactionId, position);
-      // That something was delivered nobody waits for.
-      if (marks.some(({ kind }) => kind !== 'delivered')) this.#backplane?.ring(transactionId, 'receipt');
+      while (written < marks.length) {
+        const some = marks.slice(written, written + MOST_MARKS);
+        const position = await this.#store.mark({ transactionId, marks: some });
+        written += some.length;
+        this.#pendingMarks -= some.length;
+        this.#tell(transactionId, position);
+        // That something was delivered nobody waits for.
+        if (some.some(({ kind }) => kind !== 'delivered')) this.#backplane?.ring(transactionId, 'receipt');
+      }
     } catch (error) {
-      this.#pending.set(transactionId, [...marks, ...(this.#pending.get(transactionId) ?? [])]);
+      this.#pending.set(transactionId, [...marks.slice(written), ...(this.#pending.get(transactionId) ?? [])]);
       throw error;
     } finally {
       this.#writing.delete(transactionId);
@@ -139,4 +146,10 @@ export class Receipts implements AsyncDisposable {
   #tell(transactionId: string, position: MarkedPosition): void {
     for (const listener of [...(this.#listeners.get(transactionId) ?? [])]) listener(position);
   }
+}
+
+/** An ack without a reply that repeats the one before it. */
+function isSaid(mark: Mark, last: Mark | undefined): boolean {
+  if (mark.kind !== 'handled' || mark.reply !== undefined || last?.kind !== 'handled' || mark.upTo !== last.upTo) return false;
+  return mark.except.length === last.except.length && mark.except.every((sequence, index) => sequence === last.except[index]);
 }

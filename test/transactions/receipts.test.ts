@@ -127,6 +127,46 @@ test('when one transaction cannot be written, its marks alone are written again,
   await receipts[Symbol.asyncDispose]();
 });
 
+test('a page that acks without end has its marks written in parts; what fails is written again from there', async () => {
+  const sizes: number[] = [];
+  const upTo: number[] = [];
+  const store: Pick<Store, 'mark'> = {
+    mark: async ({ marks }) => {
+      sizes.push(marks.length);
+      if (sizes.length === 2) throw new Error('away');
+      for (const mark of marks) if (mark.kind === 'handled') upTo.push(mark.upTo);
+      return undefined;
+    },
+  };
+  const receipts = new Receipts({ store, clock: new ManualClock() });
+  const acks = Array.from({ length: 1_200 }, (_, index) => index + 1);
+  for (const ack of acks) receipts.handled('txn_a', { upTo: ack, except: [] });
+  await assert.rejects(receipts.flush('txn_a'));
+  await receipts.flush('txn_a');
+  assert.deepEqual(sizes, [512, 512, 512, 176]);
+  assert.deepEqual(upTo, acks);
+  await receipts[Symbol.asyncDispose]();
+});
+
+test('an ack that repeats the one before it is noted once, unless it has a reply', async () => {
+  const marks: Mark[] = [];
+  const store: Pick<Store, 'mark'> = { mark: async (each) => void marks.push(...each.marks) };
+  const receipts = new Receipts({ store, clock: new ManualClock() });
+  for (let time = 0; time < 3; time++) receipts.handled('txn_a', { upTo: 3, except: [1] });
+  receipts.handled('txn_a', { upTo: 3, except: [1], reply: '"yes"' });
+  receipts.handled('txn_a', { upTo: 3, except: [2] });
+  receipts.handled('txn_a', { upTo: 4, except: [2] });
+  await receipts.flush('txn_a');
+  const said = marks.map((mark) => (mark.kind === 'handled' ? [mark.upTo, mark.except[0], mark.reply] : mark.kind));
+  assert.deepEqual(said, [
+    [3, 1, undefined],
+    [3, 1, '"yes"'],
+    [3, 2, undefined],
+    [4, 2, undefined],
+  ]);
+  await receipts[Symbol.asyncDispose]();
+});
+
 /** What can be done without a clock is done. */
 function settled(): Promise<void> {
   return new Promise((resolve) => void setImmediate(resolve));
