@@ -107,6 +107,37 @@ held('appends to one that is held come in their order, with those that were aske
   assert.deepEqual([messages.length, inOrder], [7, ['0', ...names]]);
 });
 
+held('appends of one turn to one that is held come in their order', async (scene) => {
+  const { store, waits, letGo } = scene;
+  const names = Array.from({ length: 30 }, (_, index) => String(index));
+  const all: Promise<unknown>[] = [];
+  const first = await waits(() => {
+    all.push(...names.map((name) => store.append(message(X, name))));
+    return Promise.all(all);
+  });
+  await letGo();
+  await first.answer();
+  const { messages = [] } = (await store.read(X, { after: 0, limit: 99 })) ?? {};
+  assert.deepEqual(
+    messages.map(({ id }) => id),
+    names,
+  );
+});
+
+held('behind a second append to one that is held, events by reference and what comes after them do not wait', async (scene) => {
+  const { store, waits } = scene;
+  await waits(() => store.append(message(X, 'held')));
+  const second = store.append(message(X, 'second'));
+  // Ends when somebody else holds on: the app lets go after the scene.
+  second.catch(() => undefined);
+  assert.equal((await store.append(message('txn_free', 'before'))).outcome, 'stored');
+  const received = store.receive(event('1', 'ref txn_free'));
+  const after = store.append(message('txn_free', 'after'));
+  assert.equal((await received).outcome, 'stored');
+  assert.equal((await after).outcome, 'stored');
+  assert.equal((await store.open(transaction('txn_new', { reference: 'new' }))).outcome, 'opened');
+});
+
 held('marks of one that is held keep those of no other waiting', async ({ store, waits }) => {
   await store.append(message('txn_free', 'm'));
   const mark = (transactionId: string, sequence: number) =>

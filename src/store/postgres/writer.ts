@@ -58,6 +58,8 @@ export class Writer implements AsyncDisposable {
   readonly #lanes: Lane[];
   readonly #patientLanes: Lane[];
   readonly #claims = new Claims();
+  /** Keys of those found busy, until they are answered. */
+  readonly #held = new Claims();
   #queue: Waiting[] = [];
   /** Found busy; the keys that they claim stay theirs. */
   #busy: Waiting[] = [];
@@ -102,7 +104,7 @@ export class Writer implements AsyncDisposable {
       [this.#lanes, false],
     ] as const) {
       for (let lane = lanes.at(-1); lane !== undefined; lane = lanes.at(-1)) {
-        const batch = isPatient ? this.#busy.splice(0, 1) : this.#nextBatch();
+        const batch = isPatient ? this.#nextBusy() : this.#nextBatch();
         const [first] = batch;
         if (first === undefined) break;
         lanes.pop();
@@ -126,7 +128,10 @@ export class Writer implements AsyncDisposable {
       // Who is found busy claims its own transaction, and not all that may mean the same one: those of others would wait for
       // it. Who means it by another kind of name asked while it had no answer, so that either may be first.
       if (!isPatient) this.#claims.removeNames(each.place);
-      if (!left.has(each)) this.#claims.removeKeys(each.place);
+      if (!isPatient && left.has(each)) this.#held.add({ keys: each.place.keys });
+      if (left.has(each)) continue;
+      this.#claims.removeKeys(each.place);
+      if (isPatient) this.#held.removeKeys(each.place);
     }
     this.#busy.push(...busy);
     // Nobody waits for a server that is known to be away.
@@ -139,7 +144,7 @@ export class Writer implements AsyncDisposable {
   /** The first calls of one kind, none of which overtakes another; takes them out of the queue. */
   #nextBatch(): readonly Waiting[] {
     const batch: Waiting[] = [];
-    const rest: Waiting[] = [];
+    let rest: Waiting[] = [];
     const passed = new Claims();
     const unique = new Set<string>();
     let bytes = 0;
@@ -147,7 +152,8 @@ export class Writer implements AsyncDisposable {
       const { kind, place } = waiting;
       const first = batch[0]?.kind;
       if (first !== undefined && (batch.length >= first.most || bytes >= MOST_BYTES)) {
-        rest.push(...this.#queue.slice(index));
+        // Not as arguments: there may be more than a call takes.
+        rest = rest.concat(this.#queue.slice(index));
         break;
       }
       const isFree = (first ?? kind) === kind && !this.#claims.has(place) && !passed.has(place);
@@ -157,7 +163,7 @@ export class Writer implements AsyncDisposable {
         for (const key of place.unique ?? []) unique.add(key);
       } else {
         rest.push(waiting);
-        passed.add(place);
+        passed.add(this.#claimOf(place));
       }
     }
     for (const { place } of batch) this.#claims.add(place);
@@ -165,9 +171,28 @@ export class Writer implements AsyncDisposable {
     return batch;
   }
 
+  /** What is not to be overtaken while this waits. Behind one that is held: its own keys only, as that one claims. */
+  #claimOf(place: Place): Place {
+    const { keys } = place;
+    return this.#held.has({ keys }) ? { keys } : place;
+  }
+
+  /** All that wait for what the first of them waits for: they come from one batch, and stay in its order. */
+  #nextBusy(): readonly Waiting[] {
+    const [first] = this.#busy;
+    if (first === undefined) return [];
+    const isAlong = ({ place }: Waiting): boolean => place.keys.some((key) => first.place.keys.includes(key));
+    const batch = this.#busy.filter(isAlong);
+    this.#busy = this.#busy.filter((each) => !isAlong(each));
+    return batch;
+  }
+
   #rejectAll(): void {
     const waiting = [...this.#busy, ...this.#queue];
-    for (const { place } of this.#busy) this.#claims.removeKeys(place);
+    for (const { place } of this.#busy) {
+      this.#claims.removeKeys(place);
+      this.#held.removeKeys(place);
+    }
     this.#busy = [];
     this.#queue = [];
     const cause = new Error('the database is away');
