@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer, type ServerResponse } from 'node:http';
+import { connect as connectTcp } from 'node:net';
 import { test } from 'node:test';
 import { setImmediate } from 'node:timers/promises';
 import { connect } from 'node:tls';
@@ -33,6 +34,18 @@ test('a peer that says nothing is given up after seconds', async () => {
     assert.equal((await answer).statusText, 'unreachable');
     assert.equal(way.outcomes.pop(), 'unreachable');
   }
+});
+
+test('who connects and says nothing does not keep the server from ending', { timeout: 5_000 }, async () => {
+  const clock = new ManualClock();
+  const server = await PeerServer.listen(
+    { node: OWNER, key, answer: () => undefined, clock, logger: silentLogger },
+    { host: '127.0.0.1', port: 0 },
+  );
+  const socket = connectTcp(server.port, '127.0.0.1');
+  await once(socket, 'connect');
+  await server[Symbol.asyncDispose]();
+  await once(socket, 'close');
 });
 
 test('a clock that is set does not end a wait, nor make it last', async () => {

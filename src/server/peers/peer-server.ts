@@ -42,6 +42,8 @@ export class PeerServer implements AsyncDisposable {
   readonly #options: PeerServerOptions;
   readonly #server: Server;
   readonly #unanswered = new Set<ServerResponse>();
+  /** Also those that have not proved anything yet, which the HTTP server does not know. */
+  readonly #sockets = new Set<Socket>();
   readonly #refused: RareWarning;
   #timer: Timer | undefined;
 
@@ -58,6 +60,10 @@ export class PeerServer implements AsyncDisposable {
       requireHostHeader: false,
     });
     this.#server.maxConnections = MAX_CONNECTIONS;
+    this.#server.on('connection', (socket: Socket) => {
+      this.#sockets.add(socket);
+      socket.once('close', () => this.#sockets.delete(socket));
+    });
     this.#server.on('request', (request: IncomingMessage, response: ServerResponse) => this.#take(request, response));
     this.#server.on('tlsClientError', (error: Error, { remoteAddress }: TLSSocket) => this.#refuse(error, remoteAddress));
   }
@@ -85,7 +91,7 @@ export class PeerServer implements AsyncDisposable {
     this.#timer?.cancel();
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#server.close(() => resolve());
-    this.#server.closeAllConnections();
+    for (const socket of this.#sockets) socket.destroy();
     await promise;
   }
 
