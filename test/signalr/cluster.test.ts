@@ -233,6 +233,20 @@ test('the owner sees that a client has left which polled through another node', 
   assert.deepEqual([notes.ended, cluster.node(1).peers.passing], [[0], 0]);
 });
 
+test('a socket that is closed, and does not answer that, cannot be taken over once more', async () => {
+  await using cluster = await start(2);
+  const { url } = await negotiate(cluster.node(0).url);
+  const { endpoint, url: other } = cluster.node(1);
+  const through = other + new URL(url).search;
+  using first = await RawSocket.join(through);
+  first.webSocket.pause();
+  const draining = endpoint.drain(60_000);
+  await eventually('its token is dead', async () => (await upgradeStatus(through)) === 404);
+  assert.equal(endpoint.connectionCount, 1);
+  first.webSocket.terminate();
+  await draining;
+});
+
 test('a WebSocket of nobody is refused with 401, of another user with 403, from another origin with 403, at any node', async () => {
   await using cluster = await Cluster.start<string>(2, guarded);
   const response = await fetch(`${cluster.node(0).url}/negotiate?negotiateVersion=1`, { method: 'POST', headers: { ...ada } });
@@ -251,7 +265,7 @@ test('a WebSocket of nobody is refused with 401, of another user with 403, from 
 });
 
 /** Of the answer that refuses it. */
-async function upgradeStatus(url: string, headers: Record<string, string>): Promise<number | undefined> {
+async function upgradeStatus(url: string, headers?: Record<string, string>): Promise<number | undefined> {
   using socket = new RawSocket(url, headers);
   const { promise, resolve } = Promise.withResolvers<number | undefined>();
   socket.webSocket.once('unexpected-response', (_request, { statusCode }) => resolve(statusCode));

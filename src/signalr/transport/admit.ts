@@ -38,9 +38,9 @@ export function namedConnection<P>({ table }: Surroundings<P>, { token }: Exchan
   return token === undefined ? undefined : table.find(token);
 }
 
-/** The connection that it names, if another node has made that one, and this node does not carry it. */
+/** The connection that it names, if another node has made that one, and this node neither carries it nor is closing it. */
 export function foreignConnection<P>({ table, settings }: Surroundings<P>, { token }: Exchange): NamedToken | undefined {
-  if (settings.tokens === undefined || token === undefined || table.find(token) !== undefined) return undefined;
+  if (settings.tokens === undefined || token === undefined || table.has(token)) return undefined;
   return settings.tokens.readOther(token);
 }
 

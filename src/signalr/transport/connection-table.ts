@@ -44,6 +44,11 @@ export class ConnectionTable<C extends Entry> implements Disposable {
     return connection?.isReachable === true ? connection : undefined;
   }
 
+  /** Also while it closes, and can no longer be named. */
+  has(token: string): boolean {
+    return this.#byToken.has(token);
+  }
+
   add(token: string, connection: C): void {
     this.#byToken.set(token, connection);
     this.#timer ??= this.#clock.after(HEARTBEAT_MS, this.#beat);
