@@ -72,6 +72,11 @@ held('while an append waits, events and openings by reference do not', async ({ 
   assert.equal((await store.open(transaction('txn_new', { reference: 'new' }))).outcome, 'opened');
 });
 
+held('while an append waits, its page may still negotiate', async ({ store, waits }) => {
+  await waits(() => store.append(message(X, 'held')));
+  assert.equal(await store.addTicket({ hash: 'ticket', transactionId: X, ttlMs: 60_000 }), true);
+});
+
 held('while an event by reference waits, appends and openings do not', async ({ store, waits }) => {
   await waits(() => store.receive(event('1', `ref ${X}`)));
   assert.equal((await store.append(message('txn_free', 'm'))).outcome, 'stored');
