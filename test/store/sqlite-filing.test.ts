@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { DatabaseSync } from 'node:sqlite';
 import { test } from 'node:test';
 import type { SqliteStore } from '../../src/store/sqlite/sqlite.ts';
+import type { Mark } from '../../src/store/store.ts';
 import { seeded } from '../fixtures/seeded.ts';
 import { bytesOf, Folder, message, openStore, StoreProcess, transaction } from './sqlite-fixture.ts';
 
@@ -194,4 +195,23 @@ test('a mailbox of tens of thousands of messages does not hold up a start', asyn
   // Quadratic work, which this once was, would take longer than any test may.
   await using store = await openStore(file);
   assert.equal((await store.transaction('a'))?.lastSequence, count);
+});
+
+test('marks of one turn that cannot be written fail alone', async () => {
+  using folder = new Folder();
+  await using store = await openStore(folder.file());
+  for (const id of ['txn_a', 'txn_b', 'txn_c']) {
+    await store.open(transaction(id));
+    await store.append(message(id, 'm'));
+  }
+  const good: readonly Mark[] = [{ kind: 'handled', upTo: 1, except: [], at: 1 }];
+  // No caller can make these: whatever may be wrong with them.
+  const bad: readonly Mark[] = JSON.parse('[{"kind":"failed","sequence":{},"error":"x","at":1}]');
+  const all = [good, bad, good].map((marks, at) => store.mark({ transactionId: `txn_${'abc'.charAt(at)}`, marks }));
+  const outcomes = await Promise.allSettled(all);
+  assert.deepEqual(
+    outcomes.map(({ status }) => status),
+    ['fulfilled', 'rejected', 'fulfilled'],
+  );
+  for (const id of ['txn_a', 'txn_c']) assert.equal((await store.read(id, { after: 0, limit: 1 }))?.ackedSequence, 1);
 });

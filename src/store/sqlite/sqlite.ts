@@ -3,6 +3,7 @@
  * A writing call resolves when its commit has reached the disk (write-ahead log, `synchronous=FULL`).
  */
 import type { Clock } from '../../clock.ts';
+import { RingbackError } from '../../errors.ts';
 import type { Logger } from '../../logger.ts';
 import type {
   AppendResult,
@@ -112,7 +113,13 @@ export class SqliteStore implements Store {
     }
     const { list, positions } = this.#marks;
     const index = list.push(marks) - 1;
-    return (await positions)[index];
+    try {
+      return (await positions)[index];
+    } catch (error) {
+      if (list.length === 1 || !(error instanceof RingbackError) || error.code !== 'internal_error') throw error;
+      // One of them cannot be written: each by itself, so that the others are.
+      return (await this.#committer.call('mark', [marks]))[0];
+    }
   }
 
   receipt(transactionId: string, messageId: string): Promise<Receipt | undefined> {
