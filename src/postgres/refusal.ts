@@ -83,13 +83,13 @@ function ofDriver(message: string, { at, user }: Target): string | undefined {
 
 function targetOf(url: string): Target {
   const { hostname, port, pathname, username, searchParams } = new URL(url);
-  const host = decodeURIComponent(searchParams.get('host') ?? hostname) || 'localhost';
+  const host = (searchParams.get('host') ?? decodeURIComponent(hostname)) || 'localhost';
   const realPort = (searchParams.get('port') ?? port) || process.env['PGPORT'] || USUAL_PORT;
   return {
     host,
     at: `${host}:${realPort}`,
     database: JSON.stringify(decodeURIComponent(pathname.slice(1))),
-    user: JSON.stringify(decodeURIComponent(searchParams.get('user') ?? username)),
+    user: JSON.stringify(searchParams.get('user') ?? decodeURIComponent(username)),
   };
 }
 

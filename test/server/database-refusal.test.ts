@@ -119,3 +119,7 @@ async function closed<T extends AsyncDisposable>(resource: T): Promise<T> {
   await resource[Symbol.asyncDispose]();
   return resource;
 }
+
+test('percent signs in parameters of its URL are decoded once', async () => {
+  await assert.doesNotReject(refusal('postgres://127.0.0.1:1/shop?user=a%25b'));
+});
