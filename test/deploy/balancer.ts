@@ -108,6 +108,11 @@ export function sourceOf({ file }: BalancerKind): string {
   return readFileSync(join(ROOT, file), 'utf8');
 }
 
+/** Every balancer with its program, or why there is none. To be awaited before the first test is declared: tests begin at once. */
+export function allInstalled(): Promise<readonly (readonly [BalancerKind, Unpacked | { readonly problem: string }])[]> {
+  return Promise.all(kinds.map(async (kind) => [kind, await installed(kind)] as const));
+}
+
 /** The program, or why there is none. */
 export async function installed(kind: BalancerKind): Promise<Unpacked | { readonly problem: string }> {
   const unpacked = await aptUnpack(...kind.packages);

@@ -12,7 +12,7 @@ import { eventually } from '../fixtures/eventually.ts';
 import { request } from '../fixtures/http-api.ts';
 import { Page } from '../fixtures/page.ts';
 import { ServerProcess, startServer } from '../fixtures/server.ts';
-import { Balancer, installed, kinds, place, portOf, type BalancerKind, type Repeatable } from './balancer.ts';
+import { allInstalled, Balancer, place, portOf, type BalancerKind, type Repeatable } from './balancer.ts';
 import type { Unpacked } from '../fixtures/apt.ts';
 import { Upstream } from './upstream.ts';
 
@@ -23,8 +23,7 @@ const WEBHOOKS = {
   acme: { preset: 'standard-webhooks', secrets: ['whsec_c2VjcmV0LW9mLXRoZS1wcm92aWRlcg=='], transaction: '/order' },
 } as const;
 
-for (const kind of kinds) {
-  const unpacked = await installed(kind);
+for (const [kind, unpacked] of await allInstalled()) {
   const options = 'problem' in unpacked ? { skip: unpacked.problem } : {};
   const through = (title: string, run: (unpacked: Unpacked) => Promise<void>): void => {
     test(`${kind.name}: ${title}`, options, async () => {
@@ -33,13 +32,13 @@ for (const kind of kinds) {
     });
   };
 
-  through('pages over WebSockets and by long polling get everything, in order, and their replies come back', async (program) => {
+  through('pages over every transport get everything, in order, and their replies come back', async (program) => {
     await using at = await place();
     await using server = await startServer({ publicUrl: at.url, trustedProxies: [PROXY] });
     const instance = portOf(server.url);
     await using balancer = await Balancer.start({ kind, unpacked: program, ...at, instances: [instance, instance] });
     const backEnd = new BackEnd(balancer.url);
-    for (const transport of ['WebSockets', 'LongPolling'] as const) {
+    for (const transport of ['WebSockets', 'ServerSentEvents', 'LongPolling'] as const) {
       const opened = await backEnd.open();
       await using page = await Page.open({
         ...opened,

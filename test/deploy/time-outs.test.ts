@@ -18,7 +18,7 @@ import type { Page } from '../../src/server/hub/page.ts';
 import { Endpoint, Hub } from '../../src/signalr/index.ts';
 import { resolveEndpointOptions } from '../../src/signalr/transport/endpoint-options.ts';
 import { resolveHubOptions } from '../../src/signalr/hub/hub-options.ts';
-import { Balancer, installed, kinds, sourceOf, type BalancerKind } from './balancer.ts';
+import { Balancer, allInstalled, kinds, sourceOf, type BalancerKind } from './balancer.ts';
 import { Upstream } from './upstream.ts';
 
 /** By how much the long durations are shortened: no more, since a busy machine is late, and the hub up to a second. */
@@ -53,7 +53,7 @@ const SETTINGS = {
   Caddy: { answers: [], idle: 'keepalive', connecting: 'dial_timeout' },
 } as const;
 
-const programs = new Map(await Promise.all(kinds.map(async (kind) => [kind, await installed(kind)] as const)));
+const programs = new Map(await allInstalled());
 
 // They mostly wait, and so they do it together.
 describe('time-outs', { concurrency: true }, () => {
@@ -165,7 +165,7 @@ const SOMEBODY: Page = {
 async function outlives(kind: BalancerKind, unpacked: Unpacked): Promise<void> {
   const intervalMs = scaled(keepAliveIntervalMs);
   await using endpoint = new Endpoint<Page>({
-    handler: new Hub<Page>({ methods: { echo: (_caller, value) => value }, keepAliveIntervalMs: intervalMs }),
+    handler: new Hub<Page>({ methods: { echo: (_context, value) => value }, keepAliveIntervalMs: intervalMs }),
     authenticate: () => ({ principal: SOMEBODY }),
     pollTimeoutMs: scaled(pollTimeoutMs),
   });
