@@ -2,7 +2,9 @@
  * Connection tokens of endpoints that share their connections: each names the node that made it, and is sealed, so that
  * every node knows which tokens are real, where they belong and for whom they were made. Pure text and cryptography.
  *
- *     token = random (22) + version (1) + seal (16) + user seal (16) + "." + node
+ *     token = random (22) + kind (1) + seal (16) + user seal (16) + "." + node
+ *
+ * The kind is the version of negotiate, 0 or 1; 2 is version 1 with stateful reconnect.
  */
 import { createHmac, hash, timingSafeEqual } from 'node:crypto';
 
@@ -10,8 +12,9 @@ const ID_BYTES = 16;
 /** 96 bits each, in base64url. */
 const SEAL_CHARS = 16;
 const LEAST_KEY_BYTES = 32;
+const RESUMABLE = '2';
 const NODE_FORM = /^[\w-]{1,64}$/;
-const TOKEN_FORM = /^(?<random>[\w-]{22})(?<version>[01])(?<seal>[\w-]{16})(?<userSeal>[\w-]{16})\.(?<node>[\w-]{1,64})$/;
+const TOKEN_FORM = /^(?<random>[\w-]{22})(?<kind>[012])(?<seal>[\w-]{16})(?<userSeal>[\w-]{16})\.(?<node>[\w-]{1,64})$/;
 
 export interface IssuedToken {
   /** Secret, but with version 0, where it is the connection id too. */
@@ -24,6 +27,8 @@ export interface NamedToken {
   readonly node: string;
   /** Follows from the token, so that any node knows it; the token does not follow from it, but with version 0. */
   readonly connectionId: string;
+  /** Client and endpoint have agreed on stateful reconnect. */
+  readonly isResumable: boolean;
 }
 
 export interface TokenFacts {
@@ -31,6 +36,8 @@ export interface TokenFacts {
   readonly random: string;
   /** Of negotiate. */
   readonly version: number;
+  /** With stateful reconnect, which version 0 does without. Default false. */
+  readonly isResumable?: boolean;
   /** For whom it is made; see {@link ConnectionTokens.isFor}. */
   readonly user: string;
 }
@@ -55,9 +62,9 @@ export class ConnectionTokens {
   }
 
   /** 56 characters and the name of the node, safe in a URL as they stand: clients paste them there unencoded. */
-  issue({ random, version, user }: TokenFacts): IssuedToken {
-    const kind = version === 0 ? '0' : '1';
-    const parts = { random, version: kind, node: this.#node };
+  issue({ random, version, isResumable = false, user }: TokenFacts): IssuedToken {
+    const kind = version === 0 ? '0' : isResumable ? RESUMABLE : '1';
+    const parts = { random, kind, node: this.#node };
     const token = `${random}${kind}${this.#seal(parts)}${this.#sealFor(parts, user)}.${this.#node}`;
     return { token, connectionId: idOf(token, kind) };
   }
@@ -66,7 +73,7 @@ export class ConnectionTokens {
   readOther(token: string): NamedToken | undefined {
     const parts = partsOf(token);
     if (parts === undefined || parts.node === this.#node || !isEqual(parts.seal, this.#seal(parts))) return undefined;
-    return { node: parts.node, connectionId: idOf(token, parts.version) };
+    return { node: parts.node, connectionId: idOf(token, parts.kind), isResumable: parts.kind === RESUMABLE };
   }
 
   /** Whether this real token was made for this very user. */
@@ -75,12 +82,12 @@ export class ConnectionTokens {
     return parts !== undefined && isEqual(parts.userSeal, this.#sealFor(parts, user));
   }
 
-  #seal({ random, version, node }: SealedParts): string {
-    return this.#mac(`connection token\n${random}${version}.${node}`);
+  #seal({ random, kind, node }: SealedParts): string {
+    return this.#mac(`connection token\n${random}${kind}.${node}`);
   }
 
-  #sealFor({ random, version, node }: SealedParts, user: string): string {
-    return this.#mac(`connection token for\n${random}${version}.${node}\n${user}`);
+  #sealFor({ random, kind, node }: SealedParts, user: string): string {
+    return this.#mac(`connection token for\n${random}${kind}.${node}\n${user}`);
   }
 
   #mac(text: string): string {
@@ -90,7 +97,7 @@ export class ConnectionTokens {
 
 interface SealedParts {
   readonly random: string;
-  readonly version: string;
+  readonly kind: string;
   readonly node: string;
 }
 
@@ -100,13 +107,13 @@ interface TokenParts extends SealedParts {
 }
 
 function partsOf(token: string): TokenParts | undefined {
-  const { random, version, seal, userSeal, node }: Record<string, string | undefined> = TOKEN_FORM.exec(token)?.groups ?? {};
-  if (random === undefined || version === undefined || node === undefined) return undefined;
-  return seal === undefined || userSeal === undefined ? undefined : { random, version, node, seal, userSeal };
+  const { random, kind, seal, userSeal, node }: Record<string, string | undefined> = TOKEN_FORM.exec(token)?.groups ?? {};
+  if (random === undefined || kind === undefined || node === undefined) return undefined;
+  return seal === undefined || userSeal === undefined ? undefined : { random, kind, node, seal, userSeal };
 }
 
-function idOf(token: string, version: string): string {
-  if (version === '0') return token;
+function idOf(token: string, kind: string): string {
+  if (kind === '0') return token;
   return hash('sha256', `connection id\n${token}`, 'buffer').toString('base64url', 0, ID_BYTES);
 }
 

@@ -8,6 +8,11 @@ import { ProtocolError } from './protocol-error.ts';
 
 /** Versions of the hub protocols up to this one are accepted. */
 export const HIGHEST_HUB_PROTOCOL_VERSION = 2;
+/** From this version on a client knows stateful reconnect. */
+export const RESUMABLE_VERSION = 2;
+
+/** Of 32 bits; beyond it a request cannot be read, whereas one that can is told which version it must not be. */
+const LARGEST_VERSION = 2 ** 31 - 1;
 
 export interface HandshakeRequest {
   readonly protocol: string;
@@ -23,8 +28,8 @@ export function parseHandshakeRequest(frame: Buffer): HandshakeRequest {
   const { protocol, version } = parseJsonObject(text);
   if (protocol === undefined) throw missing('protocol', text);
   if (typeof protocol !== 'string') throw new ProtocolError("Expected 'protocol' to be of type String.");
-  if (version === undefined) throw missing('version', text);
-  if (typeof version !== 'number' || !Number.isSafeInteger(version)) {
+  if (version === undefined || version === null) throw missing('version', text);
+  if (typeof version !== 'number' || version !== Math.trunc(version) || Math.abs(version) > LARGEST_VERSION) {
     throw new ProtocolError("Expected 'version' to be of type Number.");
   }
   return { protocol, version };

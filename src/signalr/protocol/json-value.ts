@@ -11,7 +11,11 @@ import { RawJson } from './raw-json.ts';
 export function parseJsonObject(bytes: Buffer): Readonly<Record<string, unknown>> {
   const value = parse(bytes);
   if (isObject(value)) return value;
-  throw new ProtocolError(`Unexpected JSON Token Type '${tokenName(value)}'. Expected a JSON Object.`);
+  throw unexpected(tokenName(value));
+}
+
+function unexpected(token: string): ProtocolError {
+  return new ProtocolError(`Unexpected JSON Token Type '${token}'. Expected a JSON Object.`);
 }
 
 function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
@@ -28,8 +32,15 @@ function parse(bytes: Buffer): unknown {
   }
 }
 
-/** ASP.NET Core overlooks what stands behind the object in its frame. */
+/** By ASP.NET Core's names. A brace is none of them. */
+const FIRST_TOKEN =
+  /^[\t\n\r ]*(?:(?<Array>\[)|(?<Null>null)|(?<True>true)|(?<False>false)|(?<Number>-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[Ee][+-]?\d+)?(?=[\t\n\r ,\]}]))|(?<String>"[^"\\]*(?:\\(?:["/\\bfnrt]|u[\dA-Fa-f]{4})[^"\\]*)*"))/;
+
+/** ASP.NET Core overlooks what stands behind the object in its frame, and behind the first token if that begins none. */
 function parseFirst(text: string): unknown {
+  const tokens = Object.entries(FIRST_TOKEN.exec(text)?.groups ?? {});
+  const [name] = tokens.find(([, token]) => token !== undefined) ?? [];
+  if (name !== undefined) throw unexpected(name);
   try {
     return JSON.parse(firstContainer(text) ?? '');
   } catch {
@@ -53,8 +64,8 @@ function tokenName(value: unknown): string {
 export function encodeJsonValue(value: unknown): string {
   if (value instanceof RawJson) return value.text;
   // The replacer is slow, and plain values have nothing to replace.
-  if (typeof value === 'object' || typeof value === 'bigint') return JSON.stringify(value, replace);
-  return JSON.stringify(value) ?? 'null';
+  const isPlain = typeof value !== 'object' && typeof value !== 'bigint';
+  return (isPlain ? JSON.stringify(value) : JSON.stringify(value, replace)) ?? 'null';
 }
 
 function replace(this: Readonly<Record<string, unknown>>, key: string, value: unknown): unknown {

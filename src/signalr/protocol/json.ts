@@ -23,7 +23,7 @@ function readMessage(members: Members): HubMessage | undefined {
   const { type } = members;
   if (type === undefined) throw missing('type');
   if (typeof type !== 'number') throw new ProtocolError("Expected 'type' to be of type Number.");
-  if (!Number.isSafeInteger(type)) throw new ProtocolError(`Expected 'type' to be an integer, got ${type}.`);
+  if ((type | 0) !== type) throw new ProtocolError(`Expected 'type' to be a 32-bit integer, got ${type}.`);
   switch (type) {
     case MessageType.invocation:
     case MessageType.streamInvocation:
@@ -52,8 +52,9 @@ function readInvocation(members: Members, type: Invocation['type']): Invocation 
   const target = optionalString(members, 'target');
   const args = optionalArray(members, 'arguments');
   const streamIds = optionalArray(members, 'streamIds');
+  if (streamIds?.includes(null)) throw new ProtocolError("Null value for 'streamIds' is not valid.");
   if (streamIds?.some((id) => typeof id !== 'string')) throw new ProtocolError("Expected 'streamIds' to be of type String.");
-  if (type === MessageType.streamInvocation && invocationId === undefined) throw missing('invocationId');
+  if (type === MessageType.streamInvocation && !invocationId) throw missing('invocationId');
   if (target === undefined) throw missing('target');
   if (args === undefined) throw missing('arguments');
   return {
@@ -94,19 +95,20 @@ function readHeaders(members: Members): { headers?: Readonly<Record<string, stri
 
 function readInvocationId(members: Members): { invocationId: string } {
   const invocationId = optionalString(members, 'invocationId');
-  if (invocationId === undefined) throw missing('invocationId');
+  if (!invocationId) throw missing('invocationId');
   return { invocationId };
 }
 
 function readAllowReconnect(members: Members): { allowReconnect?: boolean } {
   const { allowReconnect } = members;
   if (allowReconnect === undefined) return {};
-  if (typeof allowReconnect !== 'boolean') throw new ProtocolError("Expected 'allowReconnect' to be of type Boolean.");
+  if (typeof allowReconnect !== 'boolean') throw new ProtocolError("Expected 'allowReconnect' to be true or false.");
   return { allowReconnect };
 }
 
 function readSequenceId(members: Members): number {
-  const value = required(members, 'sequenceId');
+  const value = members['sequenceId'] ?? undefined;
+  if (value === undefined) throw missing('sequenceId');
   if (!Number.isSafeInteger(value)) throw new ProtocolError("Expected 'sequenceId' to be of type Number.");
   return Number(value);
 }

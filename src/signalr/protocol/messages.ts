@@ -3,6 +3,7 @@
  *
  * @see HubProtocol.md, "Message types"
  */
+import type { ProtocolError } from './protocol-error.ts';
 
 export const MessageType = {
   invocation: 1,
@@ -25,6 +26,8 @@ export interface Invocation {
   readonly invocationId?: string;
   readonly target: string;
   readonly arguments: readonly unknown[];
+  /** Only when read: why the arguments, or the stream ids behind them, are not there. It fails this call, not the connection. */
+  readonly fault?: ProtocolError;
   /** Upload streams of the caller, in the order of the method's stream parameters. */
   readonly streamIds?: readonly string[];
 }
@@ -34,9 +37,11 @@ export interface StreamItem {
   readonly headers?: Headers;
   readonly invocationId: string;
   readonly item: unknown;
+  /** Only when read: why the item is not there. It fails this stream, not the connection. */
+  readonly fault?: ProtocolError;
 }
 
-/** Has `error`, or `result` (which may be null), or neither: void. */
+/** Has `error`, or `result` (which may be null), or neither: void. A result that could not be read has become an error. */
 export interface Completion {
   readonly type: typeof MessageType.completion;
   readonly headers?: Headers;
@@ -67,4 +72,7 @@ export interface Acknowledgement {
   readonly sequenceId: number;
 }
 
-export type HubMessage = Invocation | StreamItem | Completion | CancelInvocation | Ping | Close | Acknowledgement;
+/** What calls consist of. */
+export type CallMessage = Invocation | StreamItem | Completion | CancelInvocation;
+
+export type HubMessage = CallMessage | Ping | Close | Acknowledgement;
