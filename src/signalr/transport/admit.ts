@@ -25,6 +25,8 @@ export interface Exchange {
 
 export interface Admission<P> {
   readonly principal: P;
+  /** Undefined: never. */
+  readonly expiresAt: number | undefined;
   readonly isAttachedElsewhere: boolean;
   readonly request: EndpointRequest<P>;
 }
@@ -62,7 +64,10 @@ export async function admit<P>(
   };
   const who = await authenticate(surroundings, request);
   if (exchange.isGone) return undefined;
-  if ('principal' in who) return { principal: who.principal, isAttachedElsewhere: who.isAttachedElsewhere === true, request };
+  if ('principal' in who) {
+    const { principal, expiresAt, isAttachedElsewhere = false } = who;
+    return { principal, expiresAt, isAttachedElsewhere, request };
+  }
   answerRefusal(exchange.response, who);
   return undefined;
 }
@@ -81,5 +86,5 @@ async function authenticate<P>({ settings }: Surroundings<P>, request: EndpointR
 
 /** False: another user than the one of the connection; the caller answers 403. */
 export function isSameUser<P>({ settings }: Surroundings<P>, connection: HttpConnection<P>, principal: P): boolean {
-  return settings.isSameUser?.(connection.principal, principal) ?? true;
+  return settings.isSameUser === undefined || settings.isSameUser(connection.principal, principal);
 }

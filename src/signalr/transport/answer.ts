@@ -4,6 +4,7 @@
 import { hash } from 'node:crypto';
 import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
+import { firstComment } from '../protocol/event-stream.ts';
 import type { TransportName } from '../protocol/negotiate.ts';
 import type { Refusal } from './endpoint-options.ts';
 
@@ -20,6 +21,11 @@ export const noCache = {
 export function answerEmpty(response: ServerResponse, status: number, headers: OutgoingHttpHeaders = {}): void {
   const length = status === 204 || response.req.method === 'HEAD' ? {} : { 'Content-Length': 0 };
   response.writeHead(status, { 'Content-Type': 'text/plain', ...length, ...headers }).end();
+}
+
+/** The connection is given up with this answer; HTTP/2 has other ways to say so. */
+export function lastOnItsConnection({ req }: ServerResponse): OutgoingHttpHeaders {
+  return req.httpVersionMajor > 1 ? {} : { Connection: 'close' };
 }
 
 interface TextAnswer {
@@ -40,8 +46,15 @@ export function answerBytes(response: ServerResponse, body: Buffer): void {
   response.writeHead(200, headers).end(body);
 }
 
-export function answerJson(response: ServerResponse, json: string): void {
-  response.writeHead(200, { 'Content-Type': 'application/json', 'Content-Length': Buffer.byteLength(json) }).end(json);
+/** Begins an event stream, which is never to be gathered on its way: the last header tells nginx so. */
+export function answerEvents(response: ServerResponse): void {
+  const { Expires: _, ...headers } = noCache;
+  const encoding = { 'Content-Encoding': 'identity', 'X-Accel-Buffering': 'no' };
+  response.writeHead(200, { 'Content-Type': 'text/event-stream', ...headers, ...encoding }).write(firstComment);
+}
+
+export function answerJson(response: ServerResponse, json: string, status = 200): void {
+  response.writeHead(status, { 'Content-Type': 'application/json', 'Content-Length': Buffer.byteLength(json) }).end(json);
 }
 
 export function answerRefusal(response: ServerResponse, { status, headers = {}, body = '' }: Refusal): void {

@@ -35,6 +35,11 @@ export interface Connection<P> {
   /** No {@link Application.receive} until {@link resume}. */
   pause(): void;
   resume(): void;
+  /**
+   * From now on the connection outlives a transport that dies without a good-bye, for a while in which its client may come
+   * back. False, and without effect, where client and endpoint have not agreed on that.
+   */
+  makeResumable(resumer: Resumer): boolean;
   /** Ends the transport in its orderly way, after what was sent before. */
   close(): void;
   /** Ends the transport at once; the application's `ended` gets the error. */
@@ -53,6 +58,17 @@ export interface Application {
   shutdown(): void;
   /** Called once, last: the pipe is gone. `error` if it did not end in an orderly way. */
   ended(error: Error | undefined): void;
+}
+
+/** Who wants to know when a connection has lost its transport, and when its client is back. Neither method may throw. */
+export interface Resumer {
+  /** What was sent may not have arrived, and what is sent from now on is dropped until {@link resumed}, or the end. */
+  suspended(): void;
+  /**
+   * There is a new transport; also without {@link suspended} before, when the old one was still there. What the client sent by
+   * that and was not yet received is lost.
+   */
+  resumed(): void;
 }
 
 export interface ConnectionHandler<P> {

@@ -10,7 +10,7 @@ export function corsHeaders({ headers }: IncomingMessage, isAllowed: OriginCheck
   if (isAllowed === undefined) return [];
   const { origin } = headers;
   const vary: [string, string] = ['Vary', 'Origin'];
-  if (origin === undefined || !isAllowed(origin)) return [vary];
+  if (origin === undefined || origin === '' || !isAllowed(origin)) return [vary];
   return [['Access-Control-Allow-Origin', origin], ['Access-Control-Allow-Credentials', 'true'], vary];
 }
 

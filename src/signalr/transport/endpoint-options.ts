@@ -2,19 +2,22 @@
  * How an endpoint is described by the app, and the finite defaults of its limits.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Duplex } from 'node:stream';
 import { systemClock, type Clock } from '../../clock.ts';
 import { silentLogger, type Logger } from '../../logger.ts';
+import { checkOptions, given, type OptionsTable } from '../../options.ts';
 import { ConnectionTokens } from '../protocol/connection-token.ts';
 import type { TransportName } from '../protocol/negotiate.ts';
 import type { Connection, ConnectionHandler } from './connection.ts';
 
-/** `connect` is a WebSocket upgrade, the GET of an event stream, or the first poll. */
-export type RequestKind = 'negotiate' | 'connect' | 'poll' | 'send' | 'terminate';
+/** `connect` is a WebSocket upgrade, the GET of an event stream, or the first poll; `refresh` shows a newer credential. */
+export type RequestKind = 'negotiate' | 'connect' | 'poll' | 'send' | 'terminate' | 'refresh';
 
 export interface EndpointRequest<P> {
   readonly kind: RequestKind;
   /** What a `connect` or `poll` goes by. */
   readonly transport?: TransportName;
+  /** Over HTTP/2 it is Node's compatible object, without what that one lacks. */
   readonly incoming: IncomingMessage;
   /** Holds the connection token and perhaps a bearer: never log it. */
   readonly url: URL;
@@ -36,6 +39,11 @@ export type Authentication<P> = Admittance<P> | Refusal;
 export interface Admittance<P> {
   readonly principal: P;
   /**
+   * When the credential ends, epoch milliseconds; see {@link EndpointOptions.closeOnAuthenticationExpiration}. Later polls and refreshes put it
+   * off. Default: never.
+   */
+  readonly expiresAt?: number;
+  /**
    * The connection that the request names has its transport at another node: this request gets none here. Default false.
    * Only the app can know that, and only where it writes down in common who is connected; see {@link EndpointOptions.cluster}.
    */
@@ -48,6 +56,14 @@ export interface ForwardedExchange {
   readonly response: ServerResponse;
   /** Of a POST; no more than this is passed on. */
   readonly maxBodyBytes: number;
+}
+
+/** The same of an upgrade. Its socket still speaks HTTP. */
+export interface ForwardedUpgrade {
+  readonly incoming: IncomingMessage;
+  readonly socket: Duplex;
+  /** Bytes that came behind the request. */
+  readonly head: Buffer;
 }
 
 /**
@@ -70,10 +86,17 @@ export interface EndpointCluster<P> {
   /** What of a principal must be the same at negotiate and at a connect elsewhere. Default: everybody is the same. */
   userOf?(principal: P): string;
   /**
-   * Passes a request on to {@link Endpoint.handleForwarded} of that node, and its answer back. The name comes from a token
+   * Passes a request on to {@link Endpoint.handleForwarded} of that node, with the same path, and its answer back. The name comes from a token
    * that some node has made; whether that one is alive is not known. Must not reject.
    */
   forward(node: string, exchange: ForwardedExchange): Promise<ForwardOutcome>;
+  /**
+   * Passes an upgrade on to {@link Endpoint.upgradeForwarded} of that node, whose answer and all bytes both ways it carries from
+   * then on. Asked for connections with stateful reconnect, which stay with the node that negotiated them: what is kept for the client is there.
+   * False when nothing was answered, as the node is dead, unknown or silent. Must not reject. Absent: no client is offered stateful reconnect,
+   * as one that came back to another node would find nothing.
+   */
+  forwardUpgrade?(node: string, upgrade: ForwardedUpgrade): Promise<boolean>;
 }
 
 export interface NegotiateAdditions {
@@ -112,7 +135,7 @@ export interface EndpointLimits {
 
 export interface EndpointOptions<P> extends Partial<EndpointLimits> {
   readonly handler: ConnectionHandler<P>;
-  /** Default: all there are. Clients try them in the order WebSockets, LongPolling, whatever the order here. */
+  /** Default: all. Clients try them in the order WebSockets, ServerSentEvents, LongPolling, whatever the order here. */
   readonly transports?: readonly TransportName[];
   /**
    * Called for every HTTP request and upgrade that is served here, before anything else about it is told. If it throws: 500, empty. Use
@@ -121,6 +144,17 @@ export interface EndpointOptions<P> extends Partial<EndpointLimits> {
   authenticate(request: EndpointRequest<P>): Authentication<P> | Promise<Authentication<P>>;
   /** False: a later request of a connection is answered 403. Default: everybody is the same. */
   isSameUser?(connected: P, requesting: P): boolean;
+  /**
+   * A connection whose {@link Admittance.expiresAt} has passed gets a close that allows a reconnect, within a second. Default false: what is
+   * open outlives its credential.
+   */
+  readonly closeOnAuthenticationExpiration?: boolean;
+  /**
+   * `POST {base}/refresh?id=…` with a newer credential replaces the principal of an open connection, if {@link authenticate} admits it, as kind
+   * `refresh`, and it is the same user; negotiate tells how long the first one lasts. A WebSocket is found only at the node that carries it.
+   * Default false: 404.
+   */
+  readonly authenticationRefresh?: boolean;
   /** A refusal: no connection is made. */
   onNegotiate?(request: EndpointRequest<P>, principal: P): NegotiateAdditions | Refusal | Promise<NegotiateAdditions | Refusal>;
   /**
@@ -135,6 +169,11 @@ export interface EndpointOptions<P> extends Partial<EndpointLimits> {
    * (fragmented, a ping, larger than 64 KiB, or not whole in one read). Default false.
    */
   readonly lean?: boolean;
+  /**
+   * A client that asks for it may come back to its connection by a new WebSocket, for `disconnectTimeoutMs`, after the old one
+   * has died; its handler must know how ({@link Connection.makeResumable}), as a hub does. Default false.
+   */
+  readonly statefulReconnect?: boolean;
   readonly clock?: Clock;
   readonly logger?: Logger;
 }
@@ -154,8 +193,40 @@ const defaultLimits: EndpointLimits = {
   maxConcurrentPosts: 16,
 };
 
-/** Those that exist, in the order in which clients are to try them. */
-const builtTransports: readonly TransportName[] = ['WebSockets', 'LongPolling'];
+/** In the order in which clients are to try them. */
+const allTransports: readonly TransportName[] = ['WebSockets', 'ServerSentEvents', 'LongPolling'];
+
+const table: OptionsTable<EndpointOptions<unknown>> = {
+  of: 'an endpoint',
+  required: ['handler', 'authenticate'],
+  kinds: {
+    handler: 'object',
+    transports: 'object',
+    authenticate: 'function',
+    isSameUser: 'function',
+    closeOnAuthenticationExpiration: 'boolean',
+    authenticationRefresh: 'boolean',
+    onNegotiate: 'function',
+    isOriginAllowed: 'function',
+    cluster: 'object',
+    lean: 'boolean',
+    statefulReconnect: 'boolean',
+    clock: 'object',
+    logger: 'object',
+    minimumProtocolVersion: 'number',
+    maxConnections: 'number',
+    pollTimeoutMs: 'number',
+    disconnectTimeoutMs: 'number',
+    closeTimeoutMs: 'number',
+    transportSendTimeoutMs: 'number',
+    outputHighWaterBytes: 'number',
+    outputLimitBytes: 'number',
+    inputHighWaterBytes: 'number',
+    maxBodyBytes: 'number',
+    maxWebSocketMessageBytes: 'number',
+    maxConcurrentPosts: 'number',
+  },
+};
 
 /** Options with every default filled in, shared by all connections of an endpoint. */
 export type EndpointSettings<P> = EndpointOptions<P> &
@@ -164,25 +235,33 @@ export type EndpointSettings<P> = EndpointOptions<P> &
     /** Undefined where there is no other node. */
     readonly tokens: ConnectionTokens | undefined;
     readonly lean: boolean;
+    readonly closeOnAuthenticationExpiration: boolean;
+    readonly authenticationRefresh: boolean;
+    readonly statefulReconnect: boolean;
     readonly clock: Clock;
     readonly logger: Logger;
   };
 
-/** @throws TypeError when a limit is not a non-negative integer, a transport is unknown, or the cluster has no proper name or key */
+/** @throws TypeError when an option is unknown or not what it must be, or the cluster has no proper name or key */
 export function resolveEndpointOptions<P>(options: EndpointOptions<P>): EndpointSettings<P> {
-  const { transports = builtTransports } = options;
-  const unknown = transports.find((name) => !builtTransports.includes(name));
-  if (unknown !== undefined) throw new TypeError(`unknown transport ${unknown}, expected ${builtTransports.join(' or ')}`);
+  checkOptions(options, table);
+  if (typeof options.handler.open !== 'function') throw new TypeError('the option handler of an endpoint must be a hub');
+  const transports = new Set<string>(options.transports ?? allTransports);
+  const unknown = [...transports].find((name) => !allTransports.some((known) => known === name));
+  if (unknown !== undefined) throw new TypeError(`unknown transport ${unknown}, expected ${allTransports.join(', ')}`);
   const { isOriginAllowed, cluster, logger = silentLogger } = options;
   const settings = {
     clock: systemClock,
     logger,
     lean: false,
+    closeOnAuthenticationExpiration: false,
+    authenticationRefresh: false,
+    statefulReconnect: false,
     ...defaultLimits,
-    ...options,
+    ...given(options),
     // A method of the options may be inherited, which spreading does not copy.
     authenticate: (request: EndpointRequest<P>) => options.authenticate(request),
-    transports: builtTransports.filter((name) => transports.includes(name)),
+    transports: allTransports.filter((name) => transports.has(name)),
     tokens: cluster && new ConnectionTokens(cluster),
     ...(isOriginAllowed && { isOriginAllowed: guarded(isOriginAllowed, logger) }),
   };

@@ -12,14 +12,14 @@ import { type Exchange, tokenOf } from './admit.ts';
 import { answerEmpty, answerRefusal } from './answer.ts';
 import { closeGradually } from './close-gradually.ts';
 import { ConnectionTable } from './connection-table.ts';
-import { applyCors, corsHeaders } from './cors.ts';
+import { applyCors } from './cors.ts';
 import { type EndpointOptions, type EndpointSettings, resolveEndpointOptions } from './endpoint-options.ts';
 import type { Surroundings } from './http-connection.ts';
 import { isWebSocketUpgrade, routeOf, urlOf } from './request.ts';
-import { serveBase } from './serve-requests.ts';
+import { refuseMethod, serveBase } from './serve-requests.ts';
+import { serveRefresh } from './serve-refresh.ts';
 import { serveNegotiate } from './serve-negotiate.ts';
-import { ignoreSocketError, serveUpgrade } from './serve-upgrade.ts';
-import { PendingUpgrade, responseOn } from './pending-upgrade.ts';
+import { ignoreSocketError, responseOn, serveUpgrade, UpgradeExchange } from './serve-upgrade.ts';
 
 /** The part of a drain over which the good-byes are spread; in the rest of it clients may answer them. */
 const SPREAD_SHARE = 0.6;
@@ -30,11 +30,17 @@ interface Arrival {
   readonly isForwarded: boolean;
 }
 
+interface UpgradeArrival {
+  /** Bytes that came behind the request. */
+  readonly head: Buffer;
+  readonly isForwarded: boolean;
+}
+
 export class Endpoint<P> implements AsyncDisposable {
   readonly #surroundings: Surroundings<P>;
   readonly #webSocketServer: WebSocketServer;
 
-  /** @throws TypeError when a limit is not a non-negative integer, a transport is unknown, or the cluster has no proper name or key */
+  /** @throws TypeError when an option is unknown or not what it must be, or the cluster has no proper name or key */
   constructor(options: EndpointOptions<P>) {
     const settings = resolveEndpointOptions(options);
     this.#surroundings = { settings, table: new ConnectionTable(settings.clock), isDraining: false };
@@ -45,14 +51,14 @@ export class Endpoint<P> implements AsyncDisposable {
     return this.#surroundings.table.size;
   }
 
-  /** Answers `{base}` and `{base}/negotiate`. @param path what follows the base: '', '/' or '/negotiate' */
+  /** Answers `{base}`, `{base}/negotiate` and `{base}/refresh`. @param path what follows the base: '', '/' or one of these */
   handle(request: IncomingMessage, response: ServerResponse, path: string): void {
     this.#handle(request, response, { path, isForwarded: false });
   }
 
-  /** Answers a request to `{base}` that another node has passed on: like any, but it is never passed on again. */
-  handleForwarded(request: IncomingMessage, response: ServerResponse): void {
-    this.#handle(request, response, { path: '', isForwarded: true });
+  /** Answers a request that another node has passed on: like any, but it is never passed on again. */
+  handleForwarded(request: IncomingMessage, response: ServerResponse, path = ''): void {
+    this.#handle(request, response, { path, isForwarded: true });
   }
 
   #handle(request: IncomingMessage, response: ServerResponse, { path, isForwarded }: Arrival): void {
@@ -63,21 +69,23 @@ export class Endpoint<P> implements AsyncDisposable {
       answerEmpty(response, 400);
       return;
     }
-    const exchange = {
-      incoming: request,
-      response,
-      url,
-      token: tokenOf(url),
-      isForwarded,
-      get isGone() {
-        return response.destroyed;
-      },
-    };
+    const exchange = { incoming: request, response, url, token: tokenOf(url), isForwarded, isGone: response.destroyed };
+    // Of HTTP/2, a response has no `destroyed`.
+    response.once('close', () => (exchange.isGone = true));
     this.#watch(this.#route(exchange, path), exchange);
   }
 
   /** Answers an upgrade at `{base}`; one that is not to a WebSocket is treated as the plain request it also is. */
   upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
+    this.#upgrade(request, socket, { head, isForwarded: false });
+  }
+
+  /** Answers an upgrade that another node has passed on: like any, but it is never passed on again. */
+  upgradeForwarded(request: IncomingMessage, socket: Duplex, head: Buffer): void {
+    this.#upgrade(request, socket, { head, isForwarded: true });
+  }
+
+  #upgrade(request: IncomingMessage, socket: Duplex, { head, isForwarded }: UpgradeArrival): void {
     socket.on('error', ignoreSocketError);
     if (!(socket instanceof Socket)) {
       socket.destroy();
@@ -90,13 +98,14 @@ export class Endpoint<P> implements AsyncDisposable {
       this.handle(request, responseOn(request, socket), '');
     } else {
       const { isOriginAllowed } = this.#surroundings.settings;
-      const exchange = new PendingUpgrade({
+      const exchange = new UpgradeExchange({
         incoming: request,
         url,
         socket,
         head,
         server: this.#webSocketServer,
         isOriginAllowed,
+        isForwarded,
       });
       this.#watch(serveUpgrade(this.#surroundings, exchange), exchange);
     }
@@ -128,10 +137,11 @@ export class Endpoint<P> implements AsyncDisposable {
   async #route(exchange: Exchange, path: string): Promise<void> {
     const { incoming, response } = exchange;
     const route = routeOf(path);
-    if (route === undefined) answerEmpty(response, 404);
+    if (route === undefined) answerRefusal(response, { status: 404 });
     else if (route === 'negotiate' && incoming.method === 'POST') await serveNegotiate(this.#surroundings, exchange);
+    else if (route === 'refresh' && incoming.method === 'POST') await serveRefresh(this.#surroundings, exchange);
     else if (route === 'base') await serveBase(this.#surroundings, exchange);
-    else answerEmpty(response, 405);
+    else await refuseMethod(this.#surroundings, exchange, route);
   }
 
   /** The boundary of every request: whatever fails inside is answered 500 and not told. */
@@ -145,6 +155,7 @@ export class Endpoint<P> implements AsyncDisposable {
   }
 }
 
+/** Only for its settings: upgrades are accepted by hand. */
 function createWebSocketServer<P>(settings: EndpointSettings<P>): WebSocketServer {
   const options = {
     noServer: true,
@@ -152,12 +163,6 @@ function createWebSocketServer<P>(settings: EndpointSettings<P>): WebSocketServe
     perMessageDeflate: false,
     maxPayload: settings.maxWebSocketMessageBytes,
     closeTimeout: settings.closeTimeoutMs,
-    // Without it the first subprotocol that the client offers would be chosen.
-    handleProtocols: () => false as const,
   };
-  const server = new WebSocketServer(options);
-  server.on('headers', (lines, request) => {
-    for (const [name, value] of corsHeaders(request, settings.isOriginAllowed)) lines.push(`${name}: ${value}`);
-  });
-  return server;
+  return new WebSocketServer(options);
 }

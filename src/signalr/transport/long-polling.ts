@@ -5,10 +5,10 @@
  * @see TransportProtocols.md, "Long Polling (Server-to-Client only)"
  */
 import type { ServerResponse } from 'node:http';
+import { joinChunks } from '../protocol/chunks.ts';
 import { answerBytes, answerEmpty, noCache } from './answer.ts';
 import type { HttpConnection } from './http-connection.ts';
 import type { Transport } from './transport.ts';
-import { joinChunks } from './web-socket-frame.ts';
 
 export class LongPollingTransport<P> implements Transport {
   readonly #connection: HttpConnection<P>;
@@ -20,9 +20,11 @@ export class LongPollingTransport<P> implements Transport {
   /** When the present state began: idle, waiting or sending. */
   #since: number;
 
-  constructor(connection: HttpConnection<P>) {
+  /** @param first the poll that connected, answered at once: to clients that is what "connected" means */
+  constructor(connection: HttpConnection<P>, first: ServerResponse) {
     this.#connection = connection;
     this.#since = this.#now();
+    this.#send(first, Buffer.alloc(0));
   }
 
   get name() {
@@ -31,11 +33,6 @@ export class LongPollingTransport<P> implements Transport {
 
   get bufferedBytes(): number {
     return this.#sendingBytes;
-  }
-
-  /** The poll that connected is answered at once: to clients that is what "connected" means. */
-  answerFirst(response: ServerResponse): void {
-    this.#send(response, Buffer.alloc(0));
   }
 
   /** The newest poll waits; an older one that still does is over. */

@@ -4,8 +4,6 @@
  */
 import type { TransportName } from '../protocol/negotiate.ts';
 
-export type Chunk = string | Uint8Array;
-
 /** What carries a connection. */
 export interface Transport {
   readonly name: TransportName;
@@ -18,4 +16,22 @@ export interface Transport {
   heartbeat(now: number): void;
   /** Ends everything at once. */
   destroy(): void;
+}
+
+export interface Identity<P> {
+  readonly id: string;
+  readonly token: string;
+  readonly principal: P;
+  /** Client and endpoint have agreed on stateful reconnect. Default false. */
+  readonly mayResume?: boolean;
+}
+
+/** A transport that has come for a connection. */
+export interface Arrival<P> {
+  readonly transport: Transport;
+  readonly principal: P;
+  /** When that one's credential ends, epoch milliseconds. Undefined: never. */
+  readonly expiresAt: number | undefined;
+  /** See `packRequest`. */
+  readonly request: string;
 }

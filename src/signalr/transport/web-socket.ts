@@ -7,24 +7,25 @@
  */
 import type { Socket } from 'node:net';
 import { WebSocket, type WebSocketServer } from 'ws';
+import { readPlainFrame, webSocketFrame } from '../protocol/web-socket-frame.ts';
 import type { HttpConnection } from './http-connection.ts';
 import type { Transport } from './transport.ts';
-import { readPlainFrame, webSocketFrame } from './web-socket-frame.ts';
+import { WriteWatch } from './write-watch.ts';
 
 const NORMAL_CLOSURE = 1000;
+/** No close frame has come. */
+const ABNORMAL_CLOSURE = 1006;
 const EMPTY = Buffer.alloc(0);
-/** Codes by which `ws` itself ends a connection, for what the peer did wrong. */
-const faultCodes = new Set([1002, 1007, 1008, 1009, 1011]);
 
 interface Carrier {
   onMessage(data: Buffer): void;
   onError(error: Error): void;
-  onClose(): void;
+  onClose(code: number): void;
 }
 
 type OwnedWebSocket = WebSocket & { readonly carrier: Carrier };
 /** A socket that speaks WebSocket, and has no `ws` object yet. */
-type LeanSocket = Socket & { readonly carrier: { onData(chunk: Buffer): void; onClose(): void } };
+type LeanSocket = Socket & { readonly carrier: { onData(chunk: Buffer): void; onClose(code: number): void } };
 
 export interface WebSocketParts {
   readonly socket: Socket;
@@ -40,21 +41,22 @@ export class WebSocketTransport<P> implements Transport {
   readonly #socket: Socket;
   #error: Error | undefined;
   #waitsForDrain = false;
-  #writtenBytes = 0;
-  /** The most that the operating system had accepted when last looked, and when that last grew. */
-  #acceptedBytes = 0;
-  #stuckSince = 0;
+  readonly #watch = new WriteWatch();
 
-  /** @param webSocket the one on `socket`. Absent: lean; {@link begin} then starts the reading. */
-  constructor(connection: HttpConnection<P>, { socket, server }: WebSocketParts, webSocket?: WebSocket) {
+  /** Nothing is read until {@link begin}. */
+  constructor(connection: HttpConnection<P>, { socket, server }: WebSocketParts) {
     this.#connection = connection;
     this.#socket = socket;
     this.#server = server;
-    if (webSocket !== undefined) this.#own(webSocket);
   }
 
-  /** Reads from a lean socket, first of all what came behind the upgrade. */
+  /** Reads from the socket, first of all what came behind the upgrade. */
   begin(head: Buffer): void {
+    if (this.#connection.settings.lean) this.#beginLean(head);
+    else this.#takeOver(head);
+  }
+
+  #beginLean(head: Buffer): void {
     const lean: LeanSocket = Object.assign(this.#socket, { carrier: this });
     lean.setTimeout(0);
     lean.setNoDelay();
@@ -89,16 +91,16 @@ export class WebSocketTransport<P> implements Transport {
   }
 
   heartbeat(now: number): void {
-    const waiting = this.#socket.writableLength;
-    const accepted = this.#writtenBytes - waiting;
-    if (waiting === 0 || accepted > this.#acceptedBytes || this.#stuckSince === 0) {
-      this.#acceptedBytes = accepted;
-      this.#stuckSince = waiting === 0 ? 0 : now;
-      return;
-    }
     const { transportSendTimeoutMs } = this.#connection.settings;
-    if (now - this.#stuckSince < transportSendTimeoutMs) return;
-    this.#connection.abort(new Error(`the client took no output for ${transportSendTimeoutMs} ms`));
+    if (this.#watch.stuckMs(this.bufferedBytes, now) < transportSendTimeoutMs) return;
+    this.#connection.lose(new Error(`the client took no output for ${transportSendTimeoutMs} ms`));
+  }
+
+  /** Another one has taken its place. */
+  retire(): void {
+    const webSocket = this.#leaveToWs(EMPTY);
+    webSocket.resume();
+    webSocket.close(NORMAL_CLOSURE);
   }
 
   destroy(): void {
@@ -121,15 +123,22 @@ export class WebSocketTransport<P> implements Transport {
   }
 
   onMessage(data: Buffer): void {
-    this.#connection.receive(data);
+    if (this.#isCarrier) this.#connection.receive(data);
   }
 
   onError(error: Error): void {
     this.#error = error;
   }
 
-  onClose(): void {
-    this.#connection.finish(this.#error);
+  /** Any close frame is a good-bye. */
+  onClose(code: number): void {
+    if (!this.#isCarrier) return;
+    if (code === ABNORMAL_CLOSURE && this.#error === undefined) this.#connection.lose(undefined);
+    else this.#connection.finish(this.#error);
+  }
+
+  get #isCarrier(): boolean {
+    return this.#connection.carrier === this;
   }
 
   get #isBinary(): boolean {
@@ -151,20 +160,21 @@ export class WebSocketTransport<P> implements Transport {
 
   /** From now on the connection is not lean. @param unread bytes of the peer, beginning with a frame */
   #leaveToWs(unread: Buffer): WebSocket {
-    const webSocket = this.#webSocket ?? this.#takeOver();
+    const webSocket = this.#webSocket ?? this.#takeOver(EMPTY);
     if (unread.length > 0) this.#socket.emit('data', unread);
     return webSocket;
   }
 
-  #takeOver(): WebSocket {
+  /** @param head what came behind the upgrade */
+  #takeOver(head: Buffer): WebSocket {
     this.#socket.off('data', onSocketData).off('end', onSocketEnd).off('error', onSocketError).off('close', onSocketClose);
-    const webSocket = openWebSocket(this.#socket, this.#server);
+    const webSocket = openWebSocket(this.#socket, head, this.#server);
     this.#own(webSocket);
     return webSocket;
   }
 
   #write(frame: Buffer): void {
-    this.#writtenBytes += frame.length;
+    this.#watch.wrote(frame.length);
     if (this.#socket.write(frame) || this.#waitsForDrain) return;
     this.#waitsForDrain = true;
     this.#socket.once('drain', () => {
@@ -182,8 +192,8 @@ function onError(this: WebSocket, error: Error): void {
   if (isOwned(this)) this.carrier.onError(error);
 }
 
-function onClose(this: WebSocket): void {
-  if (isOwned(this)) this.carrier.onClose();
+function onClose(this: WebSocket, code: number): void {
+  if (isOwned(this)) this.carrier.onClose(code);
 }
 
 function isOwned(webSocket: WebSocket): webSocket is OwnedWebSocket {
@@ -195,7 +205,7 @@ function onSocketData(this: Socket, chunk: Buffer): void {
 }
 
 function onSocketClose(this: Socket): void {
-  if (isLean(this)) this.carrier.onClose();
+  if (isLean(this)) this.carrier.onClose(ABNORMAL_CLOSURE);
 }
 
 /** A client that leaves without a close frame. */
@@ -210,19 +220,22 @@ function isLean(socket: Socket): socket is LeanSocket {
   return 'carrier' in socket;
 }
 
-/** `ws` echoes the code of the client's close frame, and an empty frame for none; clients of SignalR expect 1000. */
-function closeNormally(this: WebSocket, code?: number): void {
-  WebSocket.prototype.close.call(this, code !== undefined && faultCodes.has(code) ? code : NORMAL_CLOSURE);
+/**
+ * `ws` echoes the close frame of the client, or sends an empty one where that was; clients of SignalR expect 1000, whatever their own
+ * code. An echo has a reason; by a code alone `ws` tells what the peer did wrong.
+ */
+function closeNormally(this: WebSocket, code = NORMAL_CLOSURE, echoedReason?: unknown): void {
+  WebSocket.prototype.close.call(this, echoedReason === undefined ? code : NORMAL_CLOSURE);
 }
 
 /** `setSocket` is how `ws` itself begins; it stands in no documentation, so the version of `ws` is pinned, and tests look at it. */
 type Opening = WebSocket & { setSocket(socket: Socket, head: Buffer, options: object): void };
 
 /** As the server would have made it at the upgrade. */
-function openWebSocket(socket: Socket, { options }: WebSocketServer): WebSocket {
+function openWebSocket(socket: Socket, head: Buffer, { options }: WebSocketServer): WebSocket {
   const made: unknown = Reflect.construct(WebSocket, [null, undefined, options]);
   if (!isOpening(made)) throw new TypeError('this version of ws cannot take over a socket');
-  made.setSocket(socket, EMPTY, options);
+  made.setSocket(socket, head, options);
   return made;
 }
 
