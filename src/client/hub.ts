@@ -67,11 +67,12 @@ function build(session: Session): HubConnection {
       .withUrl(hubUrl.replace(/\?|$/, `?after=${start(session)}&`), {
         accessTokenFactory: () => accessToken,
         timeout: 15_000,
-        // Any, and now and then only long polling: some networks let WebSockets begin and carry nothing.
-        transport: session.tries % 3 ? 0 : 4,
+        // WebSockets or long polling, and now and then only that: some networks let WebSockets begin and carry nothing. No
+        // events: the stock client forgets an event source that fails to connect, and that one tries again for ever.
+        transport: session.tries % 3 ? 1 | 4 : 4,
       })
-      // What it would say to the console, the state says.
-      .configureLogging('none')
+      // None: what it would say to the console, the state says.
+      .configureLogging(6)
       .build()
   );
 }

@@ -2,6 +2,7 @@
 import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { Endpoint } from '../signalr/index.ts';
+import { pathBelow } from '../signalr/mount/path-below.ts';
 import type { Page } from './hub/page.ts';
 
 /** How long the head, and the whole, of a request may take to arrive. Waiting for an answer is not counted. */
@@ -48,10 +49,8 @@ export function createHttpServer({ listener, endpoint, hubPath, draining }: Http
   return server;
 }
 
-/** What follows the path of the hub, which is matched as SignalR does: without regard to case. Undefined: not the hub's. */
+/** What follows the path of the hub, which is matched as SignalR does. Undefined: not the hub's. */
 export function belowHub(url: string | undefined, hubPath: string): '' | '/' | '/negotiate' | undefined {
-  const { length } = hubPath;
-  if (url?.slice(0, length).toLowerCase() !== hubPath.toLowerCase()) return undefined;
-  const rest = url.slice(length).split('?', 1)[0]?.toLowerCase();
-  return rest === '' || rest === '/' || rest === '/negotiate' ? rest : undefined;
+  const rest = pathBelow(hubPath, url);
+  return rest === '/refresh' ? undefined : rest;
 }

@@ -6,7 +6,7 @@ import type { Clock } from '../../clock.ts';
 import { RingbackError } from '../../errors.ts';
 import { byteLength, JsonTextError, parseJsonText } from '../../json/json-text.ts';
 import type { Logger } from '../../logger.ts';
-import { Hub, HubError } from '../../signalr/index.ts';
+import { encodeJsonValue, Hub, HubError, jsonProtocol, messagePackProtocol } from '../../signalr/index.ts';
 import type { JsonText, Store } from '../../store/store.ts';
 import { Attachment, type AttachmentContext } from '../../transactions/attachment.ts';
 import type { ConnectionTable } from '../../transactions/connection-table.ts';
@@ -42,12 +42,13 @@ export function createPageHub(options: PageHubOptions): Hub<Page, Attachment> {
   const pages = new Pages(options);
   return new Hub<Page, Attachment>({
     methods: {
-      ack: (page, ...args) => pages.ack(page, args),
-      nack: (page, ...args) => pages.nack(page, args),
+      ack: ({ connection }, ...args) => pages.ack(connection, args),
+      nack: ({ connection }, ...args) => pages.nack(connection, args),
     },
     onHandshake: (page) => pages.bind(page),
-    onConnected: (page) => pages.attach(page),
-    onDisconnected: (page) => pages.detach(page),
+    onConnected: ({ connection }) => pages.attach(connection),
+    onDisconnected: ({ connection }) => pages.detach(connection),
+    protocols: [jsonProtocol, messagePackProtocol],
     maximumReceiveMessageSize: options.limits.replyBytes + FRAME_OVERHEAD_BYTES,
     clock: options.clock,
     logger: options.logger,
@@ -155,11 +156,13 @@ function sequenceOf(sequence: unknown): number {
 
 function textOf(reply: unknown, maxDepth: number): JsonText {
   try {
-    return parseJsonText(JSON.stringify(reply), maxDepth).compact;
+    return parseJsonText(encodeJsonValue(reply), maxDepth).compact;
   } catch (error) {
     // A RangeError: nested deeper than the serializer can walk.
     if (error instanceof JsonTextError || error instanceof RangeError)
       throw new HubError('json_too_deep: the reply is nested too deeply');
+    // Of MessagePack's 64-bit integers JSON's readers keep 53 bits.
+    if (error instanceof TypeError) throw new HubError('invalid_request: the reply holds an integer beyond 2^53-1');
     throw error;
   }
 }

@@ -65,7 +65,7 @@ export class Forwarder implements Disposable {
     }
   }
 
-  /** Lets go of all polls that wait at other nodes, and of those that still come. What is being sent is not touched. */
+  /** Lets go of all polls that wait at other nodes, of all streams from there, and of those that still come. What is being sent is not touched. */
   release(): void {
     this.#isReleasing = true;
     for (const passage of this.#passages) passage.release();

@@ -59,11 +59,11 @@ export class Passage {
   }
 
   /**
-   * Ends the wait of a poll without losing what its answer may already carry: the owner is told that nothing more will be
-   * asked here, and an answer that it has written by then still comes first.
+   * Ends the wait of a poll, or a stream, without losing what its answer may already carry: the owner is told that nothing more
+   * will be asked here, and what it has written by then still comes first.
    */
   release(): void {
-    if (this.#options.incoming.method !== 'GET' || this.#answer !== undefined) return;
+    if (this.#options.incoming.method !== 'GET' || (this.#answer !== undefined && !this.#isStream)) return;
     this.#isReleased = true;
     const { socket } = this.#upstream;
     if (socket === null || socket.connecting) this.#upstream.destroy();

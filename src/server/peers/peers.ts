@@ -64,7 +64,10 @@ export class Peers implements AsyncDisposable {
     logger.info({ event: 'peers.listening', node: registry.node, address }, 'peers may pass requests on to this node');
   }
 
-  /** Lets go of the polls that wait at other nodes: their clients poll again, elsewhere, and have missed nothing. */
+  /**
+   * Lets go of the polls that wait at other nodes: their clients poll again, elsewhere, and have missed nothing. Streams from
+   * there end.
+   */
   release(): void {
     this.#forwarder.release();
   }

@@ -3,39 +3,37 @@
  */
 import { systemClock, type Clock } from '../../clock.ts';
 import { silentLogger, type Logger } from '../../logger.ts';
+import { checkOptions, given, type OptionsTable } from '../../options.ts';
 import type { HubProtocol } from '../protocol/hub-protocol.ts';
 import { jsonProtocol } from '../protocol/json.ts';
+import { ClientResults } from './client-results.ts';
+import type { AnyMethods, Methods } from './hub-clients.ts';
 import type { HubConnection } from './hub-connection.ts';
+import type { HubContext } from './hub-context.ts';
+import type { HubLifetime } from './hub-lifetime.ts';
+import { finderOf, type HubMethod, type MethodFinder, type MethodLookup } from './hub-method.ts';
+import { LocalLifetime } from './local-lifetime.ts';
+import { Peers } from './peers.ts';
 
-/** A method that takes its arguments as they come: no check of their number or type. What it returns is the result. */
-export type HubFunction<P, Items> = (caller: HubConnection<P, Items>, ...args: unknown[]) => unknown;
-
-/** Turns one argument into what the method wants. Throws (anything) when it does not fit. */
-export type Parameter<T = unknown> = (value: unknown) => T;
-
-/** A method with checks before the call; see `method()` for one whose argument types follow from its parameters. */
-export interface DeclaredMethod<P, Items> {
-  /** Another number of arguments, or one that does not fit, is answered with a binding error. Absent: anything goes. */
-  readonly parameters?: readonly Parameter[];
-  /** False: answered with "… because user is unauthorized". */
-  authorize?(caller: HubConnection<P, Items>): boolean | Promise<boolean>;
-  readonly run: HubFunction<P, Items>;
-}
-
-export type HubMethod<P, Items = unknown> = HubFunction<P, Items> | DeclaredMethod<P, Items>;
-
-export interface HubOptions<P, Items = unknown> {
+export interface HubOptions<P, Items = unknown, Client extends Methods = AnyMethods> {
   /** By name; clients find them without regard to case. */
-  readonly methods: Readonly<Record<string, HubMethod<P, Items>>>;
+  readonly methods: Readonly<Record<string, HubMethod<P, Items, Client>>>;
+  /** Finds methods that are not known beforehand, at each call of one that is not among these. */
+  readonly otherwise?: MethodLookup<P, Items, Client>;
   /**
    * Runs after a good handshake request and before its answer. A `HubError` refuses with its text, anything else with a
    * generic one. The client may be gone (`isClosed`) when this ends; `onDisconnected` is then not called.
    */
   onHandshake?(connection: HubConnection<P, Items>): void | Promise<void>;
+  /**
+   * Whose connection this is, for `clients.user(id)`. Asked once, after `onHandshake`; if it fails, the handshake does. Ids are
+   * compared as they are, case included. Absent or undefined: nobody's.
+   */
+  userOf?(connection: HubConnection<P, Items>): string | undefined;
   /** No method runs before this has ended. If it fails, the client gets a Close and `onDisconnected` is not called. */
-  onConnected?(connection: HubConnection<P, Items>): void | Promise<void>;
+  onConnected?(context: HubContext<P, Items, Client>): void | Promise<void>;
   /** Called once for each connection whose `onConnected` succeeded. `error`: why, if the end was not an orderly one. */
-  onDisconnected?(connection: HubConnection<P, Items>, error?: Error): void | Promise<void>;
+  onDisconnected?(context: HubContext<P, Items, Client>, error?: Error): void | Promise<void>;
   /** In the order of preference. Default: JSON. */
   readonly protocols?: readonly HubProtocol[];
   /** Default 15,000. */
@@ -48,8 +46,32 @@ export interface HubOptions<P, Items = unknown> {
   readonly maximumReceiveMessageSize?: number;
   /** Calls of one client that run at the same time. Default 1. */
   readonly maximumParallelInvocations?: number;
-  /** Calls of one client that wait for their turn; beyond it, nothing more is read from that client. Default 64. */
+  /**
+   * Calls of one client that wait for their turn; beyond it, nothing more is read from that client. After `clientTimeoutMs` of
+   * that, reading goes on, and calls for which there is no room are refused. Default 64.
+   */
   readonly maximumQueuedInvocations?: number;
+  /**
+   * Of messages to one client that may come back (`EndpointOptions.statefulReconnect`), kept until it acknowledges them: from
+   * here on it is not writable, and after 5 s without an acknowledgement it is dropped. At ten times as much, at once. Default 100,000.
+   */
+  readonly statefulReconnectBufferBytes?: number;
+  /** Streaming calls of one client that run at the same time; they take no part in the two limits above. Default 100. */
+  readonly maximumStreams?: number;
+  /** Items of one upload that wait to be read; beyond it, nothing more is read from that client. Default 10. */
+  readonly uploadBufferItems?: number;
+  /**
+   * The same in bytes, framing included, of all uploads of a client together. One that gets more although nothing should be read
+   * fails. Default 1,048,576.
+   */
+  readonly uploadBufferBytes?: number;
+  /** How long a client may take to answer an `invoke`. Default 30,000. */
+  readonly clientResultTimeoutMs?: number;
+  /**
+   * Answers of one client that are awaited at a time; beyond it, an `invoke` of that client fails. Also its own calls that no
+   * longer count among those that run, as they wait or have waited for an answer; beyond it, the next ones wait. Default 100.
+   */
+  readonly maximumPendingResults?: number;
   /** Tells clients the type and text of every error. Default false. */
   readonly enableDetailedErrors?: boolean;
   readonly clock?: Clock;
@@ -63,11 +85,46 @@ const defaults = {
   maximumReceiveMessageSize: 32_768,
   maximumParallelInvocations: 1,
   maximumQueuedInvocations: 64,
+  statefulReconnectBufferBytes: 100_000,
+  maximumStreams: 100,
+  uploadBufferItems: 10,
+  uploadBufferBytes: 1_048_576,
+  clientResultTimeoutMs: 30_000,
+  maximumPendingResults: 100,
   enableDetailedErrors: false,
 } as const;
 
+const table: OptionsTable<HubOptions<unknown>> = {
+  of: 'a hub',
+  required: ['methods'],
+  kinds: {
+    methods: 'object',
+    otherwise: 'function',
+    onHandshake: 'function',
+    userOf: 'function',
+    onConnected: 'function',
+    onDisconnected: 'function',
+    protocols: 'object',
+    handshakeTimeoutMs: 'number',
+    keepAliveIntervalMs: 'number',
+    clientTimeoutMs: 'number',
+    maximumReceiveMessageSize: 'number',
+    maximumParallelInvocations: 'number',
+    maximumQueuedInvocations: 'number',
+    statefulReconnectBufferBytes: 'number',
+    maximumStreams: 'number',
+    uploadBufferItems: 'number',
+    uploadBufferBytes: 'number',
+    clientResultTimeoutMs: 'number',
+    maximumPendingResults: 'number',
+    enableDetailedErrors: 'boolean',
+    clock: 'object',
+    logger: 'object',
+  },
+};
+
 /** Options with every default filled in, shared by all sessions of a hub. */
-export interface HubSettings<P, Items> extends HubOptions<P, Items> {
+export interface HubSettings<P, Items, Client extends Methods> extends HubOptions<P, Items, Client> {
   readonly protocols: readonly HubProtocol[];
   readonly handshakeTimeoutMs: number;
   readonly keepAliveIntervalMs: number;
@@ -75,37 +132,43 @@ export interface HubSettings<P, Items> extends HubOptions<P, Items> {
   readonly maximumReceiveMessageSize: number;
   readonly maximumParallelInvocations: number;
   readonly maximumQueuedInvocations: number;
+  readonly statefulReconnectBufferBytes: number;
+  readonly maximumStreams: number;
+  readonly uploadBufferItems: number;
+  readonly uploadBufferBytes: number;
+  readonly clientResultTimeoutMs: number;
+  readonly maximumPendingResults: number;
   readonly enableDetailedErrors: boolean;
   readonly clock: Clock;
   readonly logger: Logger;
-  /** The methods by lower-case name. */
-  readonly methodsByName: ReadonlyMap<string, DeclaredMethod<P, Items>>;
+  readonly methodOf: MethodFinder<P, Items, Client>;
+  readonly clientResults: ClientResults;
+  readonly lifetime: HubLifetime;
+  readonly peers: Peers<Client>;
 }
 
-/** @throws TypeError when a limit is not a positive integer or two methods have the same name but for case */
-export function resolveHubOptions<P, Items>(options: HubOptions<P, Items>): HubSettings<P, Items> {
+/** @throws TypeError when an option is unknown or not what it must be, or two methods have the same name but for case */
+export function resolveHubOptions<P, Items, Client extends Methods>(
+  options: HubOptions<P, Items, Client>,
+): HubSettings<P, Items, Client> {
+  checkOptions(options, table);
   const settings = {
     protocols: [jsonProtocol],
     clock: systemClock,
     logger: silentLogger,
     ...defaults,
-    ...options,
-    methodsByName: indexMethods(options.methods),
+    ...given(options),
+    methodOf: finderOf(options.methods, options.otherwise),
   };
   for (const [name, value] of Object.entries(settings)) {
     if (typeof value === 'number' && !(Number.isSafeInteger(value) && value > 0)) {
       throw new TypeError(`${name} must be a positive integer, got ${value}`);
     }
   }
-  return settings;
-}
-
-function indexMethods<P, Items>(methods: HubOptions<P, Items>['methods']): Map<string, DeclaredMethod<P, Items>> {
-  const index = new Map<string, DeclaredMethod<P, Items>>();
-  for (const [name, method] of Object.entries(methods)) {
-    const key = name.toLowerCase();
-    if (index.has(key)) throw new TypeError(`the hub method ${name} exists twice; names differ by more than case`);
-    index.set(key, typeof method === 'function' ? { run: method } : method);
+  if (settings.protocols.length === 0 || settings.protocols.some((protocol) => typeof protocol !== 'object')) {
+    throw new TypeError('the option protocols of a hub must be a list of protocols, such as [jsonProtocol, messagePackProtocol]');
   }
-  return index;
+  const clientResults = new ClientResults(settings);
+  const lifetime = new LocalLifetime(clientResults);
+  return { ...settings, clientResults, lifetime, peers: new Peers<Client>(lifetime) };
 }
