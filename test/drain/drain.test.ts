@@ -45,7 +45,7 @@ for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     const opened = await backEnd.open();
     await using first = await StockPage.open(opened, 'WebSockets');
     await using second = await StockPage.open(opened, 'LongPolling');
-    await using third = await StockPage.open(opened, 'WebSockets');
+    await using third = await StockPage.open(opened, 'ServerSentEvents');
     const handled = await backEnd.send(opened.id, { data: 'handled' });
     await first.untilMessage(1);
     await first.connection.send('ack', 1, 'yes');
@@ -121,7 +121,7 @@ test('two signals at once are one wish; a later one ends it at once', async () =
   const opened = await server.backEnd.open();
   await using first = await StockPage.open(opened, 'WebSockets');
   await using second = await StockPage.open(opened, 'WebSockets');
-  await using third = await StockPage.open(opened, 'WebSockets');
+  await using third = await StockPage.open(opened, 'ServerSentEvents');
   server.child.kill('SIGTERM');
   server.child.kill('SIGINT');
   // Of three pages the second is sent away after more than three seconds of the twenty.

@@ -17,7 +17,7 @@ export class StockPage implements AsyncDisposable {
   readonly #gate = Promise.withResolvers<void>();
   #changed = Promise.withResolvers<void>();
 
-  private constructor(opened: WireOpened, transport: 'WebSockets' | 'LongPolling') {
+  private constructor(opened: WireOpened, transport: keyof typeof HttpTransportType) {
     let isFirst = true;
     this.connection = new HubConnectionBuilder()
       .withUrl(opened.hubUrl, {
@@ -40,7 +40,7 @@ export class StockPage implements AsyncDisposable {
     });
   }
 
-  static async open(opened: WireOpened, transport: 'WebSockets' | 'LongPolling'): Promise<StockPage> {
+  static async open(opened: WireOpened, transport: keyof typeof HttpTransportType): Promise<StockPage> {
     const page = new StockPage(opened, transport);
     const caughtUp = new Promise((resolve) => page.connection.on('caughtUp', resolve));
     await page.connection.start();

@@ -1,11 +1,11 @@
 /** Several endpoints that share their connections, each with its server for peers, behind a balancer; for a test. */
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { createServer, type Server } from 'node:http';
+import { createServer, type IncomingMessage, type Server } from 'node:http';
 import { systemClock, type Clock } from '../../src/clock.ts';
 import { silentLogger, type Logger } from '../../src/logger.ts';
 import { Peers, type NodeRegistry } from '../../src/server/peers/peers.ts';
-import { Endpoint, type EndpointOptions } from '../../src/signalr/index.ts';
+import { Endpoint, type EndpointCluster, type EndpointOptions } from '../../src/signalr/index.ts';
 import { Balancer } from '../fixtures/balancer.ts';
 import { urlOf } from '../fixtures/sockets.ts';
 
@@ -15,6 +15,12 @@ export interface ClusterOptions {
   readonly logger?: Logger;
   /** What only the nodes know. Default: the same for all. */
   readonly keyOf?: (node: string) => Uint8Array;
+  /** Upgrades too are passed on, by a short cut inside this process. Default false. */
+  readonly forwardsUpgrades?: boolean;
+}
+
+function belowHub({ url = '/' }: IncomingMessage): string {
+  return new URL(url, 'http://localhost').pathname.replace(/^\/hub/, '');
 }
 
 export class Node<P> {
@@ -29,8 +35,7 @@ export class Node<P> {
     this.endpoint = parts.endpoint;
     this.peers = parts.peers;
     this.server = createServer((request, response) => {
-      const { pathname } = new URL(request.url ?? '/', 'http://localhost');
-      this.endpoint.handle(request, response, pathname.replace(/^\/hub/, ''));
+      this.endpoint.handle(request, response, belowHub(request));
     });
     this.server.on('upgrade', (request, socket, head) => this.endpoint.upgrade(request, socket, head));
   }
@@ -38,6 +43,10 @@ export class Node<P> {
   /** Of its hub, not through the balancer. */
   get url(): string {
     return `${urlOf(this.server)}/hub`;
+  }
+
+  get isDead(): boolean {
+    return this.#isDead;
   }
 
   /** Without a word to anybody, as far as the outside can tell. */
@@ -73,6 +82,14 @@ export class Registry {
   }
 }
 
+function upgradesTo<P>(nodes: readonly Node<P>[]): NonNullable<EndpointCluster<P>['forwardUpgrade']> {
+  return async (name, { incoming, socket, head }) => {
+    const node = nodes.find((each) => each.name === name && !each.isDead);
+    node?.endpoint.upgradeForwarded(incoming, socket, head);
+    return node !== undefined;
+  };
+}
+
 export class Cluster<P> implements AsyncDisposable {
   readonly nodes: readonly Node<P>[];
   readonly balancer: Balancer;
@@ -88,7 +105,7 @@ export class Cluster<P> implements AsyncDisposable {
   static async start<P>(
     count: number,
     optionsOf: (at: number) => EndpointOptions<P> & { userOf?(principal: P): string },
-    { clock = systemClock, logger = silentLogger, keyOf }: ClusterOptions = {},
+    { clock = systemClock, logger = silentLogger, keyOf, forwardsUpgrades = false }: ClusterOptions = {},
   ): Promise<Cluster<P>> {
     const registry = new Registry();
     const key = randomBytes(32);
@@ -98,11 +115,12 @@ export class Cluster<P> implements AsyncDisposable {
       const neighbourhood = { registry: registry.for(name), key: keyOf?.(name) ?? key, localHost: '127.0.0.1' };
       const peers = new Peers({ ...neighbourhood, port: 0, clock, logger });
       const { userOf, ...options } = optionsOf(at);
-      const endpoint = new Endpoint<P>({ clock, logger, ...options, cluster: { ...peers.cluster, ...(userOf && { userOf }) } });
+      const more = { ...(userOf && { userOf }), ...(forwardsUpgrades && { forwardUpgrade: upgradesTo(nodes) }) };
+      const endpoint = new Endpoint<P>({ clock, logger, ...options, cluster: { ...peers.cluster, ...more } });
       const node = new Node(name, { endpoint, peers });
       node.server.listen(0, '127.0.0.1');
       await once(node.server, 'listening');
-      await peers.listen((request, response) => endpoint.handleForwarded(request, response));
+      await peers.listen((request, response) => endpoint.handleForwarded(request, response, belowHub(request)));
       nodes.push(node);
     }
     const balancer = await Balancer.start(nodes.map(({ url }) => url));

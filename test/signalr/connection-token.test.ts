@@ -15,7 +15,7 @@ test('a token names its node, is safe in a URL, and is read by every other node'
   const { token, connectionId } = issue(a, 1, 'ada');
   assert.match(token, /^[\w-]{55}\.shop-a-1f$/);
   assert.equal(encodeURIComponent(token), token);
-  assert.deepEqual(b.readOther(token), { node: 'shop-a-1f', connectionId });
+  assert.deepEqual(b.readOther(token), { node: 'shop-a-1f', connectionId, isResumable: false });
   assert.match(connectionId, /^[\w-]{22}$/);
 });
 
@@ -27,8 +27,20 @@ test('no two tokens and no two ids are the same', () => {
 test('with version 0 the id is the token, and a version cannot be changed', () => {
   const { token, connectionId } = issue(a, 0, '');
   assert.equal(connectionId, token);
-  assert.deepEqual(b.readOther(token), { node: 'shop-a-1f', connectionId: token });
+  assert.deepEqual(b.readOther(token), { node: 'shop-a-1f', connectionId: token, isResumable: false });
   assert.equal(b.readOther(`${token.slice(0, 22)}1${token.slice(23)}`), undefined);
+});
+
+test('a token says whether its client may come back, which cannot be changed', () => {
+  const facts = { random: randomBytes(16).toString('base64url'), version: 1, user: 'ada' };
+  const [plain, resumable] = [a.issue(facts), a.issue({ ...facts, isResumable: true })];
+  assert.deepEqual(b.readOther(resumable.token), {
+    node: 'shop-a-1f',
+    connectionId: resumable.connectionId,
+    isResumable: true,
+  });
+  assert.equal(b.isFor(resumable.token, 'ada'), true);
+  assert.equal(b.readOther(`${plain.token.slice(0, 22)}2${plain.token.slice(23)}`), undefined);
 });
 
 test('a node has nothing to read in its own tokens: what they name is in its table, or gone', () => {

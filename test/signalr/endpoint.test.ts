@@ -10,9 +10,9 @@ import { negotiate, RawSocket, shake } from './raw-client.ts';
 
 const hub = new Hub<string>({
   methods: {
-    who: (caller) => caller.principal,
-    query: (caller) => caller.request.url.search,
-    header: (caller, name) => caller.request.headers[String(name)] ?? null,
+    who: ({ connection }) => connection.principal,
+    query: ({ connection }) => connection.request.url.search,
+    header: ({ connection }, name) => connection.request.headers[String(name)] ?? null,
   },
 });
 
@@ -63,6 +63,9 @@ test('a refusal is the same for every request, before anything is told about the
     ['GET', '?id=x'],
     ['POST', '?id=x'],
     ['DELETE', '?id=x'],
+    ['PUT', ''],
+    ['GET', '/negotiate'],
+    ['GET', '/refresh'],
   ] as const) {
     const response = await fetch(`${server.url}${path}`, { method });
     assert.deepEqual(
@@ -213,16 +216,27 @@ test('bad options are refused by name', () => {
     /pollTimeoutMs/,
   );
   assert.throws(
-    () => new Endpoint({ handler: hub, authenticate: () => ({ principal: '' }), transports: ['ServerSentEvents'] }),
-    /ServerSentEvents/,
+    () => new Endpoint({ handler: hub, authenticate: () => ({ principal: '' }), transports: JSON.parse('["Pigeons"]') }),
+    /unknown transport Pigeons/,
   );
   assert.throws(() => new Hub({ methods: {}, clientTimeoutMs: 0 }), /clientTimeoutMs/);
   assert.throws(() => new Hub({ methods: { Echo: () => 1, echo: () => 2 } }), /echo/);
 });
 
+for (const lean of [false, true]) {
+  test(`a close is answered with 1000, whatever its code, ${lean ? 'lean' : 'or not'}`, async () => {
+    await using server = await start({ lean });
+    for (const code of [1000, 1001, 1002, 1003, 1007, 1008, 1009, 1011, 3000, 4999]) {
+      using socket = await RawSocket.join(server.url);
+      socket.webSocket.close(code, 'bye');
+      assert.equal(await socket.next(), 'closed 1000', String(code));
+    }
+  });
+}
+
 test('garbage over a socket gives clean closes only', async () => {
   await using server = await startHubServer({
-    handler: new Hub<undefined>({ methods: { echo: (_caller, value) => value } }),
+    handler: new Hub<undefined>({ methods: { echo: (_context, value) => value } }),
     authenticate: allowAnybody,
   });
   const { default: fc } = await import('fast-check');

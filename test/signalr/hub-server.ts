@@ -10,6 +10,7 @@ export interface HubServer<P> extends AsyncDisposable {
   readonly endpoint: Endpoint<P>;
   readonly url: string;
   readonly port: number;
+  readonly server: Server;
 }
 
 let isLean = false;
@@ -30,6 +31,7 @@ export async function startHubServer<P>(options: EndpointOptions<P>): Promise<Hu
   return {
     endpoint,
     port,
+    server,
     url: `http://127.0.0.1:${port}/hub`,
     async [Symbol.asyncDispose]() {
       await endpoint[Symbol.asyncDispose]();

@@ -25,8 +25,8 @@ async function start(options: Options = {}, limits = {}) {
   const handler = new Hub<undefined>({
     methods: {},
     clock,
-    onConnected: (connection) => void connections.push(connection),
-    onDisconnected(_connection, error) {
+    onConnected: ({ connection }) => void connections.push(connection),
+    onDisconnected(_context, error) {
       ends.push(error);
       ended.resolve();
     },
@@ -64,7 +64,7 @@ test('pings go every 15 s, and a client that never pinged may be silent', async 
 });
 
 test('a client that has pinged and is silent for 30 s is dropped and may come back', async () => {
-  await using t = await start({ enableDetailedErrors: true, methods: { echo: (_caller, value) => value } });
+  await using t = await start({ enableDetailedErrors: true, methods: { echo: (_context, value) => value } });
   using socket = await RawSocket.join(t.url);
   socket.send('{"type":6}\u001e');
   socket.call('echo', 1);
@@ -109,7 +109,7 @@ test('messages behind the handshake wait for onHandshake and onConnected', async
       await gate.promise;
       order.push('handshake');
     },
-    async onConnected(connection) {
+    async onConnected({ connection }) {
       await Promise.resolve();
       order.push('connected');
       connection.send('hello');
@@ -131,11 +131,11 @@ test('calls run in order, one at a time; pings are read meanwhile; a full queue 
   await using t = await start({
     maximumQueuedInvocations: 2,
     methods: {
-      async wait(_caller, n) {
+      async wait(_context, n) {
         order.push(n);
         await gate.promise;
       },
-      note: (_caller, n) => void order.push(n),
+      note: (_context, n) => void order.push(n),
     },
   });
   using socket = await RawSocket.join(t.url);
@@ -160,7 +160,7 @@ test('what the app does wrong never crashes: encoding, async callbacks, hooks', 
         value.push(value);
         return value;
       },
-      deep(_caller, value) {
+      deep(_context, value) {
         return value;
       },
       rejects: () => Promise.reject(new Error('hidden')),
@@ -193,7 +193,7 @@ test('declared parameters and authorization are checked before the method runs',
   await using t = await start({
     enableDetailedErrors: true,
     methods: {
-      upper: method({ parameters: [text], run: (_caller, s) => s.toUpperCase() }),
+      upper: method({ parameters: [text], run: (_context, s) => s.toUpperCase() }),
       never: { authorize: () => Promise.resolve(false), run: () => assert.fail('it ran') },
     },
   });
@@ -206,6 +206,20 @@ test('declared parameters and authorization are checked before the method runs',
   assert.match(await socket.next(), /Invocation provides 0 argument\(s\) but target expects 1\./);
   socket.call('never');
   assert.match(await socket.next(), /"Failed to invoke 'never' because user is unauthorized"/);
+});
+
+test('what authorization says at once is answered at once: before the arguments of the next call are', async () => {
+  await using t = await start({
+    methods: {
+      never: { authorize: () => false, run: () => assert.fail('it ran') },
+      none: method({ parameters: [], run: () => undefined }),
+    },
+  });
+  using socket = await RawSocket.join(t.url);
+  socket.call('never');
+  socket.call('none', 1);
+  assert.match(await socket.next(), /"Failed to invoke 'never' because user is unauthorized"/);
+  assert.match(await socket.next(), /"Failed to invoke 'none' due to an error on the server\."/);
 });
 
 test('sends of one turn travel in one WebSocket message, a prepared invocation is encoded once', async () => {

@@ -3,39 +3,11 @@ import { once } from 'node:events';
 import { type ClientRequest, request as httpRequest } from 'node:http';
 import { connect } from 'node:net';
 import { test } from 'node:test';
-import { allowAnybody, type Application, type Connection, Hub } from '../../src/signalr/index.ts';
+import { allowAnybody, Hub } from '../../src/signalr/index.ts';
 import { ManualClock } from '../fixtures/manual-clock.ts';
 import { startHubServer } from './hub-server.ts';
+import { Pipes } from './pipes.ts';
 import { negotiate, shake } from './raw-client.ts';
-
-/** A handler whose connections the test drives by hand. */
-class Pipes {
-  readonly opened: Connection<undefined>[] = [];
-  readonly received: string[] = [];
-  readonly ends: (Error | undefined)[] = [];
-  writableCount = 0;
-  onReceive: (connection: Connection<undefined>) => void = () => undefined;
-
-  open(connection: Connection<undefined>): Application {
-    this.opened.push(connection);
-    return {
-      receive: (chunk) => {
-        this.received.push(chunk.toString());
-        this.onReceive(connection);
-      },
-      writable: () => void this.writableCount++,
-      heartbeat: () => undefined,
-      shutdown: () => connection.close(),
-      ended: (error) => void this.ends.push(error),
-    };
-  }
-
-  get only(): Connection<undefined> {
-    const [connection, ...others] = this.opened;
-    assert.ok(connection !== undefined && others.length === 0, 'one connection is open');
-    return connection;
-  }
-}
 
 async function start(limits = {}) {
   const pipes = new Pipes();
@@ -166,6 +138,24 @@ test('DELETE is answered 202, ends a waiting poll with 204, and leaves nothing',
   assert.equal(await answer(fetch(t.url, { method: 'DELETE' })), '404 No Connection with that ID');
   assert.deepEqual(t.pipes.ends, [undefined]);
   assert.equal(t.server.endpoint.connectionCount, 0);
+});
+
+test('DELETE gives the good-bye of a hub to the poll that waits, as ASP.NET Core 10 was seen to do', async () => {
+  const left = Promise.withResolvers<Error | undefined>();
+  const handler = new Hub<undefined>({ methods: {}, onDisconnected: (_context, error) => left.resolve(error) });
+  await using server = await startHubServer({ handler, authenticate: allowAnybody });
+  const { url } = await negotiate(server.url);
+  assert.equal(await answer(fetch(url)), '200');
+  await fetch(url, { method: 'POST', body: '{"protocol":"json","version":1}\u001e' });
+  assert.equal(await answer(fetch(url)), '200 {}\u001e');
+  const poll = await waitingPoll(url, server.port);
+  const responded = once(poll, 'response');
+  assert.equal(await answer(fetch(url, { method: 'DELETE' })), '202');
+  const [response] = await responded;
+  assert.equal(response.statusCode, 200);
+  assert.equal((await response.setEncoding('utf8').toArray()).join(''), '{"type":7,"allowReconnect":true}\u001e');
+  assert.equal(await left.promise, undefined);
+  assert.equal(await answer(fetch(url)), '404 No Connection with that ID');
 });
 
 test('a POST waits for its answer while the application does not take its input', async () => {

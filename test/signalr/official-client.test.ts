@@ -7,11 +7,11 @@ import { startHubServer } from './hub-server.ts';
 function createHub(ended: (error: Error | undefined) => void = () => undefined): Hub<undefined> {
   return new Hub<undefined>({
     methods: {
-      echo: (_caller, value) => value,
-      add: async (_caller, a, b) => Number(a) + Number(b),
-      transport: (caller) => caller.transport,
-      greet(caller, name) {
-        caller.send('greeting', new RawJson(`{"to":${JSON.stringify(name)}}`));
+      echo: (_context, value) => value,
+      add: async (_context, a, b) => Number(a) + Number(b),
+      transport: ({ connection }) => connection.transport,
+      greet({ connection }, name) {
+        connection.send('greeting', new RawJson(`{"to":${JSON.stringify(name)}}`));
       },
       fail() {
         throw new TypeError('secret');
@@ -19,10 +19,10 @@ function createHub(ended: (error: Error | undefined) => void = () => undefined):
       tell() {
         throw new HubError('no such order');
       },
-      bye: (caller) => caller.close({ error: 'enough' }),
-      again: (caller) => caller.close({ allowReconnect: true }),
+      bye: ({ connection }) => connection.close({ error: 'enough' }),
+      again: ({ connection }) => connection.close({ allowReconnect: true }),
     },
-    onDisconnected: (_connection, error) => ended(error),
+    onDisconnected: (_context, error) => ended(error),
   });
 }
 
@@ -37,6 +37,7 @@ async function closed(client: Client): Promise<Error | undefined> {
 const ways = {
   WebSockets: { transport: HttpTransportType.WebSockets },
   'WebSockets without negotiation': { transport: HttpTransportType.WebSockets, skipNegotiation: true },
+  ServerSentEvents: { transport: HttpTransportType.ServerSentEvents },
   LongPolling: { transport: HttpTransportType.LongPolling },
 } as const;
 
@@ -92,17 +93,17 @@ for (const [way, options] of Object.entries(ways)) {
   });
 }
 
-test('a drain makes clients of both transports come back, and lets nobody in meanwhile', async () => {
+test('a drain makes clients of all transports come back, and lets nobody in meanwhile', async () => {
   await using server = await startHubServer({ handler: createHub(), authenticate: allowAnybody });
   const clients = await Promise.all(
-    [ways['WebSockets'], ways['LongPolling']].map(async (options) => {
+    [ways['WebSockets'], ways['ServerSentEvents'], ways['LongPolling']].map(async (options) => {
       const client = build(server.url, options).withAutomaticReconnect([60_000]).build();
       await client.start();
       return client;
     }),
   );
   const leaving = clients.map((client) => new Promise((resolve) => client.onreconnecting(resolve)));
-  assert.equal(server.endpoint.connectionCount, 2);
+  assert.equal(server.endpoint.connectionCount, 3);
   await Promise.all([server.endpoint.drain(50), ...leaving]);
   assert.equal(server.endpoint.connectionCount, 0);
   const late = build(server.url, {}).build();

@@ -6,18 +6,25 @@ import { WebSocket } from 'ws';
 
 export const shake = '{"protocol":"json","version":1}\u001e';
 
+/** A hub message as JSON clients send it. */
+export function frame(message: object): string {
+  return `${JSON.stringify(message)}\u001e`;
+}
+
 export interface Negotiated {
   readonly connectionId: string;
   /** With its token. */
   readonly url: string;
 }
 
-export async function negotiate(base: string): Promise<Negotiated> {
-  const response = await fetch(`${base}/negotiate?negotiateVersion=1`, { method: 'POST' });
+/** @param query the app's own, such as `user=ada` */
+export async function negotiate(base: string, query = ''): Promise<Negotiated> {
+  const own = query === '' ? '' : `${query}&`;
+  const response = await fetch(`${base}/negotiate?${own}negotiateVersion=1`, { method: 'POST' });
   const answer: unknown = await response.json();
   if (typeof answer !== 'object' || answer === null) throw new TypeError('negotiate answered no object');
   if (!('connectionId' in answer) || !('connectionToken' in answer)) throw new TypeError('negotiate answered no ids');
-  return { connectionId: String(answer.connectionId), url: `${base}?id=${String(answer.connectionToken)}` };
+  return { connectionId: String(answer.connectionId), url: `${base}?${own}id=${String(answer.connectionToken)}` };
 }
 
 /** A socket whose messages and end can be awaited, in order. */
@@ -47,9 +54,9 @@ export class RawSocket implements Disposable {
   }
 
   /** Through the handshake. */
-  static async join(url: string): Promise<RawSocket> {
+  static async join(url: string, request = shake): Promise<RawSocket> {
     const socket = await RawSocket.open(url);
-    socket.send(shake);
+    socket.send(request);
     const answer = await socket.next();
     if (answer !== '{}') throw new TypeError(`the handshake was answered ${answer}`);
     return socket;
@@ -60,7 +67,7 @@ export class RawSocket implements Disposable {
   }
 
   call(target: string, ...args: readonly unknown[]): void {
-    this.send(`${JSON.stringify({ type: 1, invocationId: '1', target, arguments: args })}\u001e`);
+    this.send(frame({ type: 1, invocationId: '1', target, arguments: args }));
   }
 
   /** The next hub message, or `closed <code>`. */
