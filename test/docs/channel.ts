@@ -31,6 +31,20 @@ export class Channel {
     })();
   }
 
+  /** Follows a stream of events; said is what they bring, and `end` at its end. */
+  listen(url: string, init: RequestInit): void {
+    void (async () => {
+      const { body } = await fetch(url, { ...init, signal: this.#abort.signal });
+      let text = '';
+      for await (const chunk of body?.pipeThrough(new TextDecoderStream()) ?? []) {
+        const lines = (text + chunk).split('\r\n');
+        text = lines.pop() ?? '';
+        for (const line of lines) this.#noteFrames(line.replace(/^data: /, ''));
+      }
+      this.#note('end');
+    })().catch(() => this.#note('end'));
+  }
+
   follow(socket: WebSocket): void {
     this.#socket = socket;
     socket.on('open', () => this.#note('101'));

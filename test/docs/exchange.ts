@@ -16,7 +16,7 @@ const RECORD_SEPARATOR = '\u001e';
 /** One line of a listing: who, which way, what. */
 const LINE = /^(?<who>[a-z][a-z0-9 ]*?) +(?<way>→|←) (?<what>.*)$/u;
 const REQUEST =
-  /^(?<method>GET|POST|DELETE|OPTIONS) (?<path>\S+)(?<headers>(?: \[[\w-]+: [^\]]*\])*)(?: (?:(?<special>upgrade|again and again)|(?<body>.+)))?$/u;
+  /^(?<method>GET|POST|DELETE|OPTIONS) (?<path>\S+)(?<headers>(?: \[[\w-]+: [^\]]*\])*)(?: (?:(?<special>upgrade|as a stream|again and again)|(?<body>.+)))?$/u;
 const LATER = /^— (?<seconds>\d+) s later$/u;
 const DRAIN = '— the server drains';
 const ATTACH = /^— the page attaches(?: with \?(?<query>\S+))?$/u;
@@ -113,6 +113,8 @@ export class Exchange implements Disposable {
     const url = this.#stage.server.url + this.#filled(who, path);
     if (special === 'upgrade')
       return channel.follow(new WebSocket(url.replace('http', 'ws'), { headers: this.#ownHeaders(who, headers) }));
+    if (special === 'as a stream')
+      return channel.listen(url, { headers: { ...this.#ownHeaders(who, headers), accept: 'text/event-stream' } });
     const init = {
       method,
       headers: path.startsWith('/webhooks/') ? this.#signed(headers, body ?? '') : this.#headers(who, path, headers),
@@ -145,7 +147,7 @@ export class Exchange implements Disposable {
   #ownHeaders(who: string, text: string): Record<string, string> {
     const pairs = text.matchAll(/\[([\w-]+): ([^\]]*)\]/gu);
     const given = Object.fromEntries([...pairs].map(([, name = '', value = '']) => [name, this.#filled(who, value)]));
-    return /^(page|poll)/u.test(who) ? { origin: this.#stage.server.url, ...given } : given;
+    return /^(page|poll|events)/u.test(who) ? { origin: this.#stage.server.url, ...given } : given;
   }
 
   #channel(who: string): Channel {
@@ -154,9 +156,9 @@ export class Exchange implements Disposable {
     return channel;
   }
 
-  /** The polls of a page are its own. */
+  /** The polls of a page are its own, and so is its stream. */
   #page(who: string): Known {
-    const name = who.replace(/^poll/u, 'page');
+    const name = who.replace(/^(poll|events)/u, 'page');
     const page = this.#pages.get(name) ?? new Map<string, string>();
     this.#pages.set(name, page);
     return page;

@@ -11,6 +11,7 @@ const PAGES = [
   { page: 'PROTOCOL.md', least: 5 },
   { page: 'docs/client.md', least: 3 },
   { page: 'docs/react.md', least: 4 },
+  { page: 'docs/signalr.md', least: 7 },
 ] as const;
 
 /** Planted in each folder: what is found there shows that the compiler looked at the folder. */
@@ -29,7 +30,10 @@ before(async () => {
   for (const { page, least } of PAGES) {
     const blocks = blocksOf(page).filter(({ language }) => language === 'ts' || language === 'tsx');
     assert.ok(blocks.length >= least, `only ${blocks.length} blocks of ${page} were seen`);
-    for (const [index, { language, code }] of blocks.entries()) files[`${folderOf(page)}/block-${index}.${language}`] = code;
+    for (const [index, { language, name, code }] of blocks.entries()) {
+      // Those that are files import one another.
+      files[`${folderOf(page)}/${name.endsWith(`.${language}`) ? name : `block-${index}.${language}`}`] = code;
+    }
     files[`${folderOf(page)}/wrong.tsx`] = WRONG;
   }
   writeSources(folder.path, files);

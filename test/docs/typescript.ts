@@ -11,6 +11,7 @@ import { ROOT } from './blocks.ts';
 const ENTRIES: Readonly<Record<string, string>> = {
   ringback: join(ROOT, 'src/index.ts'),
   'ringback/signalr': join(ROOT, 'src/signalr/index.ts'),
+  'ringback/testing': join(ROOT, 'src/testing/index.ts'),
   'ringback/client': join(ROOT, 'src/client/index.ts'),
   'ringback/react': join(ROOT, 'src/react/index.ts'),
 };

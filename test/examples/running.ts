@@ -24,9 +24,9 @@ export class RunningExample implements AsyncDisposable {
     this.printed = printed;
   }
 
-  /** @param lines that it prints at its start */
+  /** @param name a folder with a `server.ts`, or a file @param lines that it prints at its start */
   static async start(name: string, folder: string, lines: number, environment: NodeJS.ProcessEnv = {}): Promise<RunningExample> {
-    const child = spawn(process.execPath, [...FLAGS, `${EXAMPLES}${name}/server.ts`], {
+    const child = spawn(process.execPath, [...FLAGS, `${EXAMPLES}${name.endsWith('.ts') ? name : `${name}/server.ts`}`], {
       cwd: folder,
       env: { ...process.env, PORT: '0', ...environment },
       stdio: ['ignore', 'pipe', 'inherit'],
@@ -34,7 +34,7 @@ export class RunningExample implements AsyncDisposable {
     const printed: string[] = [];
     for await (const line of createInterface({ input: child.stdout })) {
       if (printed.push(line) < lines) continue;
-      const url = /^open (http:\S+)$/u.exec(printed[0] ?? '')?.[1];
+      const url = /^open (https?:\S+)$/u.exec(printed[0] ?? '')?.[1];
       assert.ok(url, `${name} printed ${printed.join('\n')}`);
       return new RunningExample(child, url, printed.slice(1));
     }
