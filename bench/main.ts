@@ -8,9 +8,11 @@ import type { Peer } from './peers/peer.ts';
 import { profile } from './profile.ts';
 import { writeFiles, writeResults } from './report/files.ts';
 import { machineLine, markdownReport, markdownTable, type Results } from './report/markdown.ts';
+import { callReport } from './report/calls-table.ts';
 import { nodesTable } from './report/nodes-table.ts';
 import { terminalReport } from './report/terminal.ts';
 import { runRounds } from './rounds.ts';
+import { measureCalls } from './signalr/measure.ts';
 import { steady } from './steady/steady.ts';
 
 const IDLE_MS = 15_000;
@@ -43,6 +45,7 @@ async function work(): Promise<string[]> {
   if (instead.batch !== undefined) return batch(instead.batch);
   if (instead.scale !== undefined) return scale(instead.scale);
   if (instead.nodes !== undefined) return nodes(instead.nodes);
+  if (instead.signalr !== undefined) return signalr(instead.signalr);
   if (instead.profile !== undefined) return profile(instead.profile, plan, { out, say });
   if (instead.steady !== undefined) return steady(instead.steady.peer, plan, { ...instead.steady, out, say });
   const run = await runRounds(peers, plan, say);
@@ -77,4 +80,12 @@ async function nodes({ pages, peers: measured }: NonNullable<typeof instead.node
   process.stdout.write(table);
   const result = `${JSON.stringify({ machine: machine(), reports }, undefined, 2)}\n`;
   return writeFiles(out, { 'nodes.json': result, 'nodes.md': table });
+}
+
+async function signalr({ peers: hubs, scenarios }: NonNullable<typeof instead.signalr>): Promise<string[]> {
+  const run = await measureCalls({ peers: hubs, scenarios, say }, plan);
+  const table = callReport(run, plan, machine());
+  process.stdout.write(table);
+  const result = `${JSON.stringify({ machine: machine(), plan, ...run }, undefined, 2)}\n`;
+  return writeFiles(out, { 'signalr.json': result, 'signalr.md': table });
 }

@@ -1,5 +1,6 @@
 /** The options of `npm run bench`, and the plan that they make. */
 import { basename, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { Command, InvalidArgumentError } from 'commander';
 import { aspnetPeer } from './peers/aspnet.ts';
 import { CLUSTER, clusterPeers, NODES } from './peers/cluster.ts';
@@ -7,6 +8,8 @@ import type { Peer } from './peers/peer.ts';
 import { ringbackPeer } from './peers/ringback.ts';
 import { socketIoPeer } from './peers/socket-io.ts';
 import { wsPeer } from './peers/ws.ts';
+import { aspnetHub, ringbackHub, type RunnableHub, socketIoHub } from './signalr/peers.ts';
+import { type Scenario, scenarios, small } from './signalr/scenarios.ts';
 import type { Plan } from './visit.ts';
 
 export interface BenchOptions {
@@ -28,6 +31,8 @@ export interface BenchOptions {
   readonly scale?: number;
   /** Instead of a run: what instances and so many idle pages cost. */
   readonly nodes?: { readonly pages: number; readonly peers: readonly Peer[] };
+  /** Instead of a run: calls on hubs. */
+  readonly signalr?: { readonly peers: readonly RunnableHub[]; readonly scenarios: readonly Scenario[] };
   /** Instead of a run: Ringback at half load for so many minutes, with pages coming and going. */
   readonly steady?: { readonly peer: Peer; readonly minutes: number; readonly churn: number };
 }
@@ -37,6 +42,8 @@ function peersFor(checkout?: string): readonly Peer[] {
   const options = checkout === undefined ? {} : { checkout };
   return [ringbackPeer(options), wsPeer, socketIoPeer, aspnetPeer, ...clusterPeers(options)];
 }
+
+const HERE = fileURLToPath(new URL('..', import.meta.url));
 
 const NAMES = peersFor().map(({ name }) => name);
 /** Of a run that says nothing else. */
@@ -115,6 +122,7 @@ export function readOptions(args: readonly string[]): BenchOptions {
     )
     .option('--cluster', 'Ringback on PostgreSQL beside Socket.IO on Redis, with one instance and with two')
     .option('--nodes [pages]', 'instead: what instances on PostgreSQL cost, with so many idle pages (default: 5,000)', number)
+    .option('--signalr', 'instead: calls on a hub of ringback/signalr, beside Socket.IO and ASP.NET Core')
     .option('--scale-connections', 'Ringback alone with 1,000, 5,000, 10,000 and 19,000 connections')
     .option('--out <folder>', 'where the results go', 'bench/results')
     .parse([...args], { from: 'user' });
@@ -126,6 +134,7 @@ export function readOptions(args: readonly string[]): BenchOptions {
   if (micro === true) return { ...options, micro };
   if (scale !== undefined) return { ...options, scale: scale === true ? TRANSACTIONS : scale };
   if (nodes !== undefined) return { ...options, nodes: nodesOf(nodes, values) };
+  if (values.signalr === true) return { ...options, signalr: signalrOf(values) };
   const ringback = named('ringback', values.ringback);
   if (batch === true) return { ...options, batch: ringback };
   if (steady !== undefined) return { ...options, steady: { peer: ringback, minutes: steady, churn: churn ?? CHURN } };
@@ -135,6 +144,14 @@ export function readOptions(args: readonly string[]): BenchOptions {
 
 function nodesOf(pages: number | true, { peers = NODES, ringback }: Values): NonNullable<BenchOptions['nodes']> {
   return { pages: pages === true ? PAGES : pages, peers: peers.map((name) => named(name, ringback)) };
+}
+
+/** In a quick run with a tenth of the connections, and without ASP.NET, whose warm-up alone would take its time. */
+function signalrOf({ quick: isQuick, ringback, against = [] }: Values): NonNullable<BenchOptions['signalr']> {
+  const others = against.map((checkout) => ringbackHub(resolve(checkout), basename(resolve(checkout))));
+  const peers = [ringbackHub(resolve(ringback ?? HERE)), ...others, socketIoHub];
+  if (isQuick === true) return { peers, scenarios: small(scenarios) };
+  return { peers: [...peers, aspnetHub], scenarios };
 }
 
 /** As the parsers below leave them. */
@@ -159,6 +176,7 @@ interface Values {
   readonly scaleConnections?: boolean;
   readonly cluster?: boolean;
   readonly nodes?: number | true;
+  readonly signalr?: true;
   readonly out: string;
 }
 

@@ -30,19 +30,27 @@ const shared = Buffer.allocUnsafe(READ_BYTES);
 const lent: Lent = { bytes: shared, start: 0, end: 0 };
 
 const TEXT = 0x81;
+const BINARY = 0x82;
 const MASKED = 0x80;
 const CLOSE = 8;
 const PING = 9;
 const PONG = 0x8a;
 
-/** A text frame of at most 125 bytes, ready to be written. */
+/** A text frame, ready to be written. */
 export function textFrame(text: string): Buffer {
   return frame(TEXT, Buffer.from(text));
 }
 
+/** A frame of at most 65,535 bytes. */
+export function maskedFrame(isBinary: boolean, payload: Buffer): Buffer {
+  return frame(isBinary ? BINARY : TEXT, payload);
+}
+
 function frame(head: number, payload: Buffer): Buffer {
-  if (payload.length > 125) throw new RangeError(`expected a payload of at most 125 bytes, got ${payload.length}`);
-  return Buffer.concat([Buffer.of(head, MASKED | payload.length, 0, 0, 0, 0), payload]);
+  const { length } = payload;
+  if (length > 65_535) throw new RangeError(`expected a payload of at most 65,535 bytes, got ${length}`);
+  const size = length < 126 ? [MASKED | length] : [MASKED | 126, length >> 8, length & 0xff];
+  return Buffer.concat([Buffer.of(head, ...size, 0, 0, 0, 0), payload]);
 }
 
 export class WebSocketConnection {
@@ -133,7 +141,7 @@ export class WebSocketConnection {
   }
 }
 
-function upgradeRequest(port: number, path: string): string {
+export function upgradeRequest(port: number, path: string): string {
   return [
     `GET ${path} HTTP/1.1`,
     `Host: 127.0.0.1:${port}`,

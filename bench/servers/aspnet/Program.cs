@@ -1,10 +1,12 @@
 // POST /send/<id> -> one invocation on the connection of that id, found in a dictionary. Counts what browsers answer.
+// And the calls of --signalr: an echo, a broadcast, and a message to one user.
 using System.Collections.Concurrent;
 using System.Text.Json;
 using Microsoft.AspNetCore.SignalR;
 
 var builder = WebApplication.CreateSlimBuilder(args);
 builder.Logging.ClearProviders();
+builder.Services.AddSingleton<IUserIdProvider, UserIds>();
 builder.Services.AddSignalR();
 var app = builder.Build();
 
@@ -46,4 +48,13 @@ class PageHub : Hub
     }
 
     public void Ack(long sequence) => Interlocked.Increment(ref Acks);
+
+    public string Echo(string text) => text;
+    public Task Broadcast(string text) => Clients.All.SendAsync("message", text);
+    public Task Tell(string user, string text) => Clients.User(user).SendAsync("message", text);
+}
+
+class UserIds : IUserIdProvider
+{
+    public string? GetUserId(HubConnectionContext connection) => connection.GetHttpContext()!.Request.Query["user"];
 }
