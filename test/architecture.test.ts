@@ -19,25 +19,35 @@ const MAX_DEPTH = 2;
 const LAYERS: Record<string, readonly string[]> = {
   '.': ['server', 'transactions', 'signalr', 'store', 'backplane', 'webhooks', 'azure'],
   cli: ['server', 'azure', 'client'],
-  server: ['webhooks', 'transactions', 'signalr', 'azure', 'store', 'backplane', 'postgres'],
+  server: ['webhooks', 'transactions', 'signalr', 'signalr/mount', 'azure', 'store', 'backplane', 'postgres'],
   webhooks: ['transactions', 'store', 'backplane'],
   azure: ['signalr'],
   transactions: ['store', 'backplane'],
   backplane: ['store', 'postgres'],
   store: ['postgres'],
   postgres: [],
-  signalr: ['signalr/hub', 'signalr/transport', 'signalr/protocol'],
+  signalr: ['signalr/mount', 'signalr/session', 'signalr/hub', 'signalr/transport', 'signalr/protocol'],
+  'signalr/mount': [],
+  'signalr/session': ['signalr/hub', 'signalr/transport', 'signalr/protocol'],
   'signalr/hub': ['signalr/transport', 'signalr/protocol'],
   'signalr/transport': ['signalr/protocol'],
   'signalr/protocol': [],
   client: [],
   react: ['client'],
-  testing: ['server', 'signalr', 'store', 'backplane', 'transactions', 'webhooks'],
+  testing: ['signalr', 'signalr/hub', 'signalr/transport'],
   json: [],
 };
 
 /** Files that every layer may import. */
-const LEAVES = ['src/clock.ts', 'src/errors.ts', 'src/folder.ts', 'src/logger.ts', 'src/random-text.ts', 'src/json/'];
+const LEAVES = [
+  'src/clock.ts',
+  'src/errors.ts',
+  'src/folder.ts',
+  'src/logger.ts',
+  'src/options.ts',
+  'src/random-text.ts',
+  'src/json/',
+];
 
 /** The port of a layer; whatever else is in its folder is implementation, named only by what puts the parts together. */
 const PORTS: Record<string, string> = {
@@ -53,6 +63,7 @@ const FOREIGN: Record<string, RegExp> = {
   transactions: /^(node:(http|https|http2|net|tls|sqlite)|fastify|@fastify\/.*|ws|pg|ioredis|@microsoft\/.*)$/,
   'signalr/protocol': /^(node:(http|https|http2|net|tls|timers|timers\/promises|fs|fs\/promises|worker_threads)|fastify|ws|pg)$/,
   'signalr/transport': /^(fastify|@fastify\/.*|node:sqlite|pg|ioredis|@microsoft\/.*)$/,
+  'signalr/session': /^(fastify|@fastify\/.*|node:sqlite|pg|ioredis|@microsoft\/.*|ws)$/,
   'signalr/hub': /^(fastify|@fastify\/.*|node:sqlite|pg|ioredis|@microsoft\/.*|ws)$/,
   server: /^(node:sqlite|pg|ioredis)$/,
   client: /^node:/,
@@ -143,7 +154,16 @@ const sources = sourcesBelow('src');
 
 test('every source file is seen, with its imports', () => {
   const folders = new Set(sources.map(({ path }) => layerOf(path)));
-  for (const layer of ['.', 'backplane', 'store', 'transactions', 'signalr/protocol', 'signalr/transport', 'signalr/hub']) {
+  for (const layer of [
+    '.',
+    'backplane',
+    'store',
+    'transactions',
+    'signalr/protocol',
+    'signalr/transport',
+    'signalr/hub',
+    'signalr/session',
+  ]) {
     assert.ok(folders.has(layer), `no file of ${layer} was seen`);
   }
   assert.ok(sources.length >= 30, `only ${sources.length} files were seen`);
