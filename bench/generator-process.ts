@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import type { Deployment } from './deployment.ts';
 import type { DialectName } from './dialects/index.ts';
+import { endChild } from './end-child.ts';
 import {
   answerSchema,
   connectResultSchema,
@@ -72,10 +73,7 @@ export class GeneratorProcess implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    if (this.#child.exitCode !== null || this.#child.signalCode !== null) return;
-    const exit = once(this.#child, 'exit');
-    this.#child.kill('SIGKILL');
-    await exit;
+    await endChild(this.#child);
   }
 
   async #ask(command: Command): Promise<unknown> {

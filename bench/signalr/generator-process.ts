@@ -2,6 +2,7 @@
 import { fork, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
+import { endChild } from '../end-child.ts';
 import { answerSchema, loadResultSchema, type Command, type Load, type LoadResult } from './commands.ts';
 
 const MAIN = fileURLToPath(new URL('generator.ts', import.meta.url));
@@ -23,10 +24,7 @@ export class CallGenerator implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    if (this.#child.exitCode !== null || this.#child.signalCode !== null) return;
-    const exit = once(this.#child, 'exit');
-    this.#child.kill('SIGKILL');
-    await exit;
+    await endChild(this.#child);
   }
 
   async #ask(command: Command): Promise<unknown> {
