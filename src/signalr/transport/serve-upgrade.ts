@@ -132,7 +132,7 @@ function choose<P>(
     answerEmpty(exchange.response, 409);
   } else if (occupant !== undefined) {
     refuseChange(exchange.response);
-  } else if (!isTheirs(surroundings, exchange, principal)) {
+  } else if (!isTheirs(surroundings, exchange, { connection, principal })) {
     refuseOtherUser(exchange.response);
   } else if (connection === undefined ? !hasRoom(surroundings) : surroundings.isDraining) {
     refuseUnavailable(exchange.response);
@@ -156,9 +156,12 @@ function newIdentity<P>(surroundings: Surroundings<P>, exchange: Exchange): { id
 }
 
 /** Whether who asks is the one that negotiated. */
-function isTheirs<P>(surroundings: Surroundings<P>, exchange: Exchange, principal: P): boolean {
+function isTheirs<P>(
+  surroundings: Surroundings<P>,
+  exchange: Exchange,
+  { connection, principal }: { readonly connection: HttpConnection<P> | undefined; readonly principal: P },
+): boolean {
   const { tokens, cluster } = surroundings.settings;
-  const connection = namedConnection(surroundings, exchange);
   if (connection !== undefined) return isSameUser(surroundings, connection, principal);
   return exchange.token === undefined || tokens?.isFor(exchange.token, cluster?.userOf?.(principal) ?? '') === true;
 }
